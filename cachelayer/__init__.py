@@ -1,0 +1,50 @@
+"""Caching for Python web applications: function results and HTTP responses, in any store, and visible."""
+
+from cachelayer.backends.base import CacheBackend, CacheEntry, CacheStats
+from cachelayer.backends.memory import InMemoryBackend
+from cachelayer.backends.url import backend_from_url
+from cachelayer.cache import Cache, configure, default_cache
+from cachelayer.errors import (
+    BackendClosedError,
+    BackendError,
+    CacheLayerError,
+    ConfigurationError,
+    DecodingError,
+    EncodingError,
+    KeyingError,
+    MissingExtraError,
+    OptionTypeError,
+    UnsupportedOperationError,
+)
+from cachelayer.events import CacheEvent, EventKind, Listener
+from cachelayer.functions import cached
+from cachelayer.outcomes import Outcome
+from cachelayer.stats import RouteStats, StatsSnapshot
+
+__all__ = [
+    "BackendClosedError",
+    "BackendError",
+    "Cache",
+    "CacheBackend",
+    "CacheEntry",
+    "CacheEvent",
+    "CacheLayerError",
+    "CacheStats",
+    "ConfigurationError",
+    "DecodingError",
+    "EncodingError",
+    "EventKind",
+    "InMemoryBackend",
+    "KeyingError",
+    "Listener",
+    "MissingExtraError",
+    "OptionTypeError",
+    "Outcome",
+    "RouteStats",
+    "StatsSnapshot",
+    "UnsupportedOperationError",
+    "backend_from_url",
+    "cached",
+    "configure",
+    "default_cache",
+]

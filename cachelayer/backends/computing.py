@@ -1,0 +1,75 @@
+"""Which keys are being computed right now, so that changing or removing a key can fence the computation off."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from threading import RLock
+from typing import Any, Protocol
+
+
+class Computation(Protocol):
+    """What is known here of a computation under way."""
+
+    key: str
+    #: Set when the key was changed or removed since the computation began: its result is not stored.
+    broken: bool
+
+
+class Computing:
+    """The computations under way over one store, in this process.
+
+    Args:
+        lock: guards every change but `flying.setdefault`, which is atomic by itself.
+    """
+
+    def __init__(self, lock: RLock) -> None:  # type: ignore[valid-type] # RLock is a function until Python 3.13
+        self._lock: Any = lock
+        #: By key, the one that others who want it join.
+        self.flying: dict[str, Any] = {}
+        self._lone: dict[str, list[Any]] = {}
+        _all.add(self)
+
+    def add_lone(self, computation: Computation) -> None:
+        """Note a computation that nobody joins."""
+        with self._lock:
+            self._lone.setdefault(computation.key, []).append(computation)
+
+    def remove(self, computation: Computation) -> None:
+        """Forget a computation that has ended, or that nobody shall join any more."""
+        key = computation.key
+        with self._lock:
+            if self.flying.get(key) is computation:
+                del self.flying[key]
+            elif key in self._lone:
+                left = [other for other in self._lone[key] if other is not computation]
+                if left:
+                    self._lone[key] = left
+                else:
+                    del self._lone[key]
+
+    def break_off(self, key: str) -> None:
+        """Fence off the computations of `key`: called under the lock, by whatever changes the key."""
+        flying = self.flying.pop(key, None)
+        if flying is not None:
+            flying.broken = True
+        for lone in self._lone.get(key, ()):
+            lone.broken = True
+
+    def break_all(self) -> None:
+        """Fence off every computation."""
+        for key in [*self.flying, *self._lone]:
+            self.break_off(key)
+
+
+# Computations of other threads do not go on in a forked child.
+_all: weakref.WeakSet[Computing] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for computing in list(_all):
+        computing.flying.clear()
+        computing._lone.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,479 @@
+"""The memory store's table: entries with bounds, expiry, tags and fences, right under threads and after fork.
+
+Rules:
+- Reads take no lock: one dict read finds the entry, and the entry itself says whether it lives. Removing an entry
+  marks it dead first (`expires = -inf`), which also kills it for whoever still holds a reference to it.
+- Writes take the lock. Bounds hold at every moment: room is made before an entry goes in.
+- An entry is replaced in place, so a key that is overwritten is at no moment found missing.
+- Invalidating a tag marks one object; its entries are dead at once and are reclaimed a few with each write.
+- A fence is captured before a computation; its result goes in only if nothing touched the key or its tags since.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from cachelayer.backends.computing import Computation, Computing
+from cachelayer.backends.expiry import ExpiryQueue
+from cachelayer.backends.policies import EvictionPolicy, make_policy
+from cachelayer.clock import Clock
+from cachelayer.counters import FREE_THREADED, Counter
+
+DEAD: Final = -math.inf
+NEVER: Final = math.inf
+#: How many entries of invalidated tags each write reclaims.
+_RECLAIM: Final = 64
+
+
+class Entry(msgspec.Struct, gc=False, eq=False):
+    """One stored value. `gc=False`: it holds no reference that could lead back to it."""
+
+    key: str
+    payload: Any
+    expires: float
+    created: float
+
+
+class Tag:
+    """A group of entries that live or die together."""
+
+    __slots__ = ("__weakref__", "alive", "keys", "name", "shortcuts")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.alive = True
+        self.keys: set[str] = set()
+        #: Emptied when the tag dies, for shortcuts that do not look at their entries' tags.
+        self.shortcuts: weakref.WeakSet[Shortcut] | None = None
+
+    def watch(self, shortcut: Shortcut) -> None:
+        """Empty `shortcut` when this tag dies."""
+        if self.shortcuts is None:
+            self.shortcuts = weakref.WeakSet()
+        self.shortcuts.add(shortcut)
+
+    def die(self) -> None:
+        """Kill the entries of this tag, all at once."""
+        self.alive = False
+        for shortcut in self.shortcuts or ():
+            shortcut.clear()
+
+
+class Shortcut(dict[Any, Any]):
+    """A function's own map from bound arguments to entries, so that a hit builds no key."""
+
+    __slots__ = ("__weakref__", "reference")
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: What entries hold of it, so that it dies with its function.
+        self.reference = weakref.ref(self)
+
+    def __hash__(self) -> int:  # type: ignore[override] # a place, not a value: the weak sets hold it by identity
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class ObjectEntry(Entry, gc=False, eq=False):
+    """An entry that holds a value rather than bytes, or more than bytes.
+
+    Attributes:
+        fresh_until: epoch seconds of the soft expiry, at most `expires`.
+        load: makes a caller's own value out of `payload`; None where the payload can be given as it is.
+        size: what it counts against `max_size_bytes`.
+        tags: the groups it belongs to.
+        metadata: as in the contract.
+        cost: seconds that computing it took.
+        link: the shortcut (weakly) and the place in it that leads here.
+    """
+
+    fresh_until: float = NEVER
+    load: Callable[[Any], Any] | None = None
+    size: int = 0
+    tags: tuple[Tag, ...] = ()
+    metadata: Any = None
+    cost: float = 0.0
+    link: tuple[weakref.ref[Shortcut], Any] | None = None
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes that `get` gives."""
+        return self.payload  # type: ignore[no-any-return]
+
+
+class Fenced(Computation, Protocol):
+    """A computation under way, as the table sees it when its result comes in."""
+
+    def intact(self) -> bool:
+        """Whether nothing touched its key or tags since it began."""
+
+
+class EntryTable:
+    """The entries, and everything that must change together with them."""
+
+    def __init__(
+        self, *, max_size_bytes: int | None, max_entries: int | None, policy: str, clock: Clock
+    ) -> None:
+        self.clock = clock
+        self.hits, self.misses = Counter(), Counter()
+        self.sets = self.deletes = self.evictions = 0
+        self.size = 0
+        self.on_evicted: Callable[[Entry], None] | None = None
+        self.max_entries = max_entries
+        self._max_size = NEVER if max_size_bytes is None else max_size_bytes
+        self._max_entries = NEVER if max_entries is None else max_entries
+        self._entries: EvictionPolicy = make_policy(policy)
+        self._expiry = ExpiryQueue()
+        self._tags: weakref.WeakValueDictionary[str, Tag] = weakref.WeakValueDictionary()
+        self._condemned: deque[Tag] = deque()
+        self._last_created = 0.0
+        self._shortcut_hits: list[Counter] = []
+        self._shortcut_base = 0
+        self.lock = threading.RLock()
+        self.computing = Computing(self.lock)
+        self.find: Callable[[str], Any] = self._entries.get
+        self.touch: Callable[[str], object] = self._locked_touch if FREE_THREADED else self._entries.touch
+        _forks.add(self)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    def live(self, key: str) -> Any:
+        """Return the entry under `key` if it lives, else None; counts nothing."""
+        entry = self.find(key)
+        while entry is not None and not _lives(entry, self.clock()):
+            # Dead, or overwritten since it was found: then another one is there now.
+            again = self.find(key)
+            if again is entry:
+                return None
+            entry = again
+        return entry
+
+    def reset_counters(self) -> None:
+        """Zero the counters; entries and sizes stay."""
+        with self.lock:
+            self.hits.reset()
+            self.misses.reset()
+            self._shortcut_base = sum(counter.total for counter in self._shortcut_hits)
+            self.sets = self.deletes = self.evictions = 0
+
+    def note_hit(self, key: str) -> None:
+        """Count a hit and refresh the key's recency."""
+        try:
+            self.touch(key)
+        except KeyError:
+            pass  # It was removed since it was read: the read came first, so it still counts.
+        self.hits.tick()
+
+    def snapshot(self) -> list[Any]:
+        """Return the living entries."""
+        with self.lock:
+            self.purge()
+            return list(self._entries.values())
+
+    # -- writing ----------------------------------------------------------------------------------------------
+
+    def put(self, entry: Entry) -> bool:
+        """Store `entry`, whatever computations are under way: theirs will not overwrite it."""
+        with self.lock:
+            self.computing.break_off(entry.key)
+            return self._insert(entry)
+
+    def remove(self, key: str) -> bool:
+        """Remove the key; whether a living entry was there."""
+        with self.lock:
+            self.computing.break_off(key)
+            lived = self.live(key) is not None
+            self._discard(key)
+            self.deletes += lived
+            return lived
+
+    def clear(self) -> int:
+        """Remove everything; return how many lived. Computations under way will not be stored."""
+        with self.lock:
+            self.purge()
+            entries = list(self._entries.values())
+            self.computing.break_all()
+            for tag in list(self._tags.values()):
+                tag.keys.clear()
+            self._entries.clear()
+            self._expiry, self.size = ExpiryQueue(), 0
+            for entry in entries:
+                _kill(entry)
+            return len(entries)
+
+    def expire_at(self, key: str, ttl: float | None) -> bool:
+        """Give the key a new lifetime of `ttl` seconds (None: for ever); False if it is not there."""
+        with self.lock:
+            entry = self.live(key)
+            if entry is None:
+                return False
+            now = self.clock()
+            self._reclaim(now, _RECLAIM)
+            entry.expires = NEVER if ttl is None else now + ttl
+            if entry.__class__ is not Entry:
+                entry.fresh_until = entry.expires
+            if entry.expires != NEVER:
+                self._expiry.add(key, entry.expires, now)
+            return True
+
+    def created(self, now: float) -> float:
+        """Return `now` to the millisecond: entries written within one share its float, 24 bytes each."""
+        if not 0.0 <= now - self._last_created < 0.001:
+            self._last_created = now
+        return self._last_created
+
+    # -- tags and fences --------------------------------------------------------------------------------------
+
+    def tag(self, name: str) -> Tag:
+        """Return the living tag called `name`. It is forgotten when no entry, fence or function holds it."""
+        with self.lock:
+            tag = self._tags.get(name)
+            if tag is None:
+                tag = self._tags[name] = Tag(name)
+            return tag
+
+    def invalidate(self, names: Iterable[str]) -> int:
+        """Kill every entry and every computation under these tags, in O(1) for each; return how many entries."""
+        count = 0
+        with self.lock:
+            for name in names:
+                tag = self._tags.pop(name, None)
+                if tag is not None:
+                    count += len(tag.keys)
+                    tag.die()
+                    if tag.keys:
+                        self._condemned.append(tag)
+        return count
+
+    def link(self, entry: ObjectEntry, shortcut: Shortcut, place: Any, watched: int) -> None:
+        """Let `shortcut[place]` lead to `entry` for as long as it lives.
+
+        Args:
+            entry: what was stored or found under its key.
+            shortcut: the map.
+            place: where in it.
+            watched: how many of the entry's tags, from the first, empty the shortcut when they die; the others
+                are for the hit path to look at.
+        """
+        with self.lock:
+            if entry.link is None and self.live(entry.key) is entry:
+                entry.link = (shortcut.reference, place)
+                shortcut[place] = entry
+                for tag in entry.tags[:watched]:
+                    tag.watch(shortcut)
+
+    def count_hits_of(self, counter: Counter) -> None:
+        """Add to this store's hits those that `counter` counts: hits through a shortcut never come here."""
+        with self.lock:
+            if counter not in self._shortcut_hits:
+                self._shortcut_hits.append(counter)
+                self._shortcut_base += counter.total
+
+    @property
+    def hit_count(self) -> int:
+        """All hits since the last reset, those through shortcuts included."""
+        return self.hits.value + sum(counter.total for counter in self._shortcut_hits) - self._shortcut_base
+
+    def commit(self, computation: Fenced, entry: ObjectEntry) -> bool:
+        """Store a computation's result unless it was fenced off meanwhile."""
+        with self.lock:
+            return computation.intact() and self._insert(entry)
+
+    def count_under(self, name: str) -> int:
+        """Return how many living entries carry the tag."""
+        with self.lock:
+            tag = self._tags.get(name)
+            return sum(self.live(key) is not None for key in tag.keys) if tag else 0
+
+    def discard(self, entry: Entry) -> None:
+        """Remove this very entry, if it is still there, without counting a delete."""
+        with self.lock:
+            if self._entries.get(entry.key) is entry:
+                self._drop(entry)
+
+    # -- space ------------------------------------------------------------------------------------------------
+
+    def purge(self) -> None:
+        """Reclaim everything that has expired or was invalidated."""
+        with self.lock:
+            now = self.clock()
+            self._reclaim(now, None)
+            gone = [entry for entry in list(self._entries.values()) if entry.expires <= now]
+            for entry in gone:
+                self._drop(entry)
+
+    def _insert(self, entry: Entry) -> bool:
+        key, size, now = entry.key, _size(entry), self.clock()
+        self._reclaim(now, _RECLAIM)
+        if size > self._max_size:
+            self._discard(key)
+            return False
+        evicted = self._make_room(key, size, now)
+        self._place(entry, size)
+        if entry.__class__ is not Entry:
+            for tag in entry.tags:  # type: ignore[attr-defined] # it is an ObjectEntry
+                tag.keys.add(key)
+        if entry.expires != NEVER:
+            self._expiry.add(key, entry.expires, now)
+        if evicted and self.on_evicted is not None:
+            for gone in evicted:  # Only now, since a listener may use the store.
+                self.on_evicted(gone)
+        return True
+
+    def _make_room(self, key: str, size: int, now: float) -> list[Any]:
+        """Evict until `size` bytes fit in the place of what `key` holds; return what of it lived."""
+        evicted: list[Any] = []
+        old = self._entries.get(key)
+        if old is not None:
+            self._entries.touch(key)
+        while not self._fits(old, size):
+            if self._condemned:
+                self._reclaim_keys(self._take_condemned(_RECLAIM))
+            else:
+                victim = self._entries.get(self._entries.victim())
+                if victim is not old and _lives(victim, now):
+                    evicted.append(victim)
+                self._drop(victim)
+            old = self._entries.get(key)
+        self.evictions += len(evicted)
+        return evicted
+
+    def _fits(self, old: Any, size: int) -> bool:
+        if old is None:
+            return self.size + size <= self._max_size and len(self._entries) < self._max_entries
+        return self.size - _size(old) + size <= self._max_size
+
+    def _place(self, entry: Entry, size: int) -> None:
+        """Put `entry` where there is room for it, and settle what was there."""
+        old = self._entries.get(entry.key)
+        self.size += size if old is None else size - _size(old)
+        self._entries[entry.key] = entry
+        self.sets += 1
+        if old is not None:
+            _forget(old)
+
+    def _reclaim(self, now: float, most: int | None) -> None:
+        if self._expiry.next_due <= now:
+            self._reclaim_keys(self._expiry.due(now))
+        if self._condemned:
+            self._reclaim_keys(self._take_condemned(most))
+        if self._expiry.queued > 2 * len(self._entries) + 1024:
+            self._requeue(now)
+
+    def _reclaim_keys(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            entry = self._entries.get(key)
+            if entry is not None and self.live(key) is None:
+                self._drop(entry)
+
+    def _take_condemned(self, most: int | None) -> list[str]:
+        """Take out up to `most` keys of invalidated tags, all of them for None."""
+        keys: list[str] = []
+        while self._condemned and (most is None or len(keys) < most):
+            tag = self._condemned[0]
+            if tag.keys:
+                keys.append(tag.keys.pop())
+            else:
+                self._condemned.popleft()
+        return keys
+
+    def _requeue(self, now: float) -> None:
+        """Forget the queued keys of entries that were overwritten or removed."""
+        self._expiry = ExpiryQueue()
+        for entry in list(self._entries.values()):
+            if entry.expires != NEVER:
+                self._expiry.add(entry.key, entry.expires, now)
+
+    def _discard(self, key: str) -> None:
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._drop(entry)
+
+    def _drop(self, entry: Any) -> None:
+        self._entries.pop(entry.key, None)
+        self.size -= _size(entry)
+        _forget(entry)
+
+    def _locked_touch(self, key: str) -> object:
+        with self.lock:
+            return self._entries.touch(key)
+
+
+def _size(entry: Any) -> int:
+    return len(entry.payload) if entry.__class__ is Entry else entry.size
+
+
+def _lives(entry: Any, now: float) -> bool:
+    if entry.expires <= now:
+        return False
+    if entry.__class__ is not Entry:
+        for tag in entry.tags:
+            if not tag.alive:
+                return False
+    return True
+
+
+def _forget(entry: Any) -> None:
+    """Settle the references of an entry that has just left the mapping."""
+    _kill(entry)
+    if entry.__class__ is not Entry:
+        for tag in entry.tags:
+            tag.keys.discard(entry.key)
+
+
+def _kill(entry: Any) -> None:
+    """Mark an entry dead, for those too who hold a reference to it."""
+    entry.expires = DEAD
+    if entry.__class__ is not Entry:
+        entry.fresh_until = DEAD
+        if entry.link is not None:
+            shortcut, place = entry.link[0](), entry.link[1]
+            if shortcut is not None and shortcut.get(place) is entry:
+                shortcut.pop(place, None)
+
+
+class _Forks:
+    """Lets a fork wait until no write is half done: the child has none of the threads that could finish it.
+
+    One thread forks at a time, no table is made meanwhile, and the locks are taken in the order in which the tables
+    were made.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        # A dictionary rather than a set, for its order.
+        self._tables: weakref.WeakKeyDictionary[EntryTable, None] = weakref.WeakKeyDictionary()
+        self._held: list[EntryTable] = []
+        os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._after)
+
+    def add(self, table: EntryTable) -> None:
+        with self._lock:
+            self._tables[table] = None
+
+    def _before(self) -> None:
+        self._lock.acquire()
+        self._held = list(self._tables)
+        for table in self._held:
+            table.lock.acquire()
+
+    def _after(self) -> None:
+        # In the child too: its one thread is the one that took the locks.
+        for table in self._held:
+            table.lock.release()
+        self._held = []
+        self._lock.release()
+
+
+_forks = _Forks()

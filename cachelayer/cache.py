@@ -1,0 +1,244 @@
+"""The facade: a backend with its engine, tags, listeners and statistics; and the process's default."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Final
+
+from cachelayer.backends.base import CacheBackend
+from cachelayer.backends.memory import InMemoryBackend
+from cachelayer.backends.url import backend_from_url
+from cachelayer.clock import Clock, system_clock
+from cachelayer.durations import Duration, parse_duration
+from cachelayer.errors import ConfigurationError, OptionTypeError
+from cachelayer.events import CacheEvent, EventKind, Listener, Listeners
+from cachelayer.flow.compute import Engine
+from cachelayer.flow.drivers import arun, run
+from cachelayer.flow.steps import Flow
+from cachelayer.stats import RouteRegistry, StatsSnapshot
+from cachelayer.stats.snapshots import total_of
+
+#: The environment variable that names the default cache's backend by URL.
+URL_VARIABLE: Final = "CACHELAYER_URL"
+
+
+class Cache:
+    """A backend with everything that caching functions and responses in it takes.
+
+    Args:
+        backend: a `CacheBackend`, or its URL; None makes a memory store of its own.
+        namespace: prefix that keeps this cache's keys and tags apart from others' in the same backend.
+        default_ttl: lifetime of what names none: seconds, `timedelta`, text like "2h5m"; None for ever.
+        clock: returns epoch seconds; None takes the backend's own, or the system's.
+        name: how statistics and errors call this cache.
+
+    Raises:
+        ConfigurationError: an option cannot work.
+    """
+
+    def __init__(
+        self,
+        backend: CacheBackend | str | None = None,
+        *,
+        namespace: str = "",
+        default_ttl: Duration = None,
+        clock: Clock | None = None,
+        name: str = "default",
+    ) -> None:
+        if not isinstance(namespace, str):
+            raise OptionTypeError(f"namespace must be str, not {type(namespace).__name__}")
+        self.backend = _make_backend(backend, clock)
+        self.clock: Clock = clock or getattr(self.backend, "clock", system_clock)
+        self.namespace = namespace
+        self.default_ttl = parse_duration(default_ttl, name="default_ttl")
+        self.name = name
+        self.listeners = Listeners()
+        self.engine = Engine(self.backend, self.clock, self.listeners)
+        self.routes = RouteRegistry()
+        self.functions = RouteRegistry()
+        #: Every entry carries these: the namespace's own, where clearing the whole store would not do.
+        self.own_tags = () if self.engine.storage.local and not namespace else (self.key("all"),)
+        self._on_change: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __repr__(self) -> str:
+        return f"<Cache {self.name!r} namespace={self.namespace!r} backend={self.backend!r}>"
+
+    # -- control ----------------------------------------------------------------------------------------------
+
+    def invalidate_tags(self, *tags: str) -> int:
+        """Kill every entry and every computation under way that carries one of `tags`, in O(1) for each tag.
+
+        Returns:
+            The number of entries, 0 where the store cannot tell.
+        """
+        return run(self._invalidation(tags))
+
+    async def ainvalidate_tags(self, *tags: str) -> int:
+        """Async twin of `invalidate_tags`."""
+        return await arun(self._invalidation(tags))
+
+    def clear(self) -> int:
+        """Remove everything in this cache's namespace, and keep what is being computed from being stored.
+
+        Returns:
+            The number of entries removed, 0 where the store cannot tell.
+        """
+        return run(self._clearing())
+
+    async def aclear(self) -> int:
+        """Async twin of `clear`."""
+        return await arun(self._clearing())
+
+    def close(self) -> None:
+        """Close the backend."""
+        self.backend.close()
+
+    async def aclose(self) -> None:
+        """Async twin of `close`."""
+        await self.backend.aclose()
+
+    # -- what it tells ----------------------------------------------------------------------------------------
+
+    def stats(self) -> StatsSnapshot:
+        """Return what this cache counted: per route, per function, per backend."""
+        routes, functions = self.routes.snapshots(), self.functions.snapshots()
+        return StatsSnapshot(
+            total=total_of((*routes.values(), *functions.values())),
+            routes=routes,
+            functions=functions,
+            backends={self.name: self.backend.get_stats()},
+            backend_errors=self.engine.storage.errors.value,
+        )
+
+    def reset_stats(self) -> None:
+        """Zero every counter; entries stay."""
+        self.routes.reset()
+        self.functions.reset()
+        self.engine.storage.errors.reset()
+        self.backend.get_stats().reset()
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call `listener` with each `CacheEvent` from now on. Hits of functions then take their longer path."""
+        if not callable(listener):
+            raise OptionTypeError(f"a listener must be callable, not {type(listener).__name__}")
+        self.listeners.add(listener)
+        if isinstance(self.backend, InMemoryBackend):
+            self.backend.table.on_evicted = self._evicted
+        for bound in list(self._on_change):
+            bound.rebind()
+
+    # -- for the layers above ---------------------------------------------------------------------------------
+
+    def key(self, key: str) -> str:
+        """Return `key` in this cache's namespace. The length makes "a" + ":b" and "a:" + "b" two keys."""
+        return f"{len(self.namespace)}:{self.namespace}:{key}" if self.namespace else key
+
+    def tag_names(self, tags: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the tags that an entry of this cache carries: the namespace's own, then `tags`."""
+        return (*self.own_tags, *map(self.tag_name, tags))
+
+    def tag_name(self, tag: str) -> str:
+        """Return the name under which the store knows a user's tag."""
+        return self.key("tag:" + tag)
+
+    def tell_changes(self, bound: Any) -> None:
+        """Call `bound.rebind()` whenever listeners are added; held weakly."""
+        self._on_change.add(bound)
+
+    def _invalidation(self, tags: tuple[str, ...]) -> Flow[int]:
+        for tag in tags:
+            if not isinstance(tag, str):
+                raise OptionTypeError(f"a tag must be str, not {type(tag).__name__}: {tag!r}")
+        return self.engine.invalidate_tags(tuple(map(self.tag_name, tags)))
+
+    def _clearing(self) -> Flow[int]:
+        count = yield from self.engine.invalidate_tags(self.own_tags)
+        if not self.namespace:
+            count = yield from self.engine.storage.clear()
+        return count
+
+    def _evicted(self, entry: Any) -> None:
+        self.listeners.emit(CacheEvent(kind=EventKind.EVICTED, key=entry.key))
+
+
+def _make_backend(backend: CacheBackend | str | None, clock: Clock | None) -> CacheBackend:
+    if backend is None:
+        return InMemoryBackend(clock=clock or system_clock)
+    if isinstance(backend, str):
+        return backend_from_url(backend)
+    if isinstance(backend, CacheBackend):
+        return backend
+    raise OptionTypeError(
+        f"backend must be a CacheBackend, a URL or None, not {type(backend).__name__}: {backend!r}"
+    )
+
+
+# -- the process's default ----------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_default: Cache | None = None
+_used = False
+
+
+def configure(backend_or_url: CacheBackend | str | None = None, *, replace: bool = False, **options: Any) -> Cache:
+    """Make the cache that functions and middlewares use when they name none.
+
+    Args:
+        backend_or_url: the store; None takes the environment's `CACHELAYER_URL`, else memory.
+        replace: allow it although the default cache has been used: what is bound already keeps the old one.
+        options: as `Cache` takes them.
+
+    Raises:
+        ConfigurationError: the default cache is in use, or an option cannot work.
+    """
+    global _default, _used
+    with _lock:
+        if _used and not replace:
+            raise ConfigurationError(
+                "the default cache is in use already: call configure() before the first cached call, or pass replace=True"
+            )
+        _default, _used = Cache(backend_or_url or os.environ.get(URL_VARIABLE), **options), False
+        return _default
+
+
+def default_cache() -> Cache:
+    """Return the process's default cache, made at first use from `CACHELAYER_URL`, or in memory."""
+    global _default, _used
+    with _lock:
+        if _default is None:
+            _default = Cache(os.environ.get(URL_VARIABLE) or None)
+        _used = True
+        return _default
+
+
+def choose_cache(cache: Cache | None, backend: CacheBackend | str | None) -> Callable[[], Cache]:
+    """Return what gives the cache for these two options, at first use.
+
+    Raises:
+        ConfigurationError: both are given.
+        OptionTypeError: either is of the wrong type.
+    """
+    if cache is not None and backend is not None:
+        raise ConfigurationError("cache= and backend= exclude each other: pass Cache(backend) as cache=")
+    if cache is not None:
+        if not isinstance(cache, Cache):
+            raise OptionTypeError(f"cache must be a Cache, not {type(cache).__name__}: pass stores as backend=")
+        return lambda: cache
+    if backend is not None:
+        made = cache_over(backend)
+        return lambda: made
+    return default_cache
+
+
+_over: weakref.WeakValueDictionary[int, Cache] = weakref.WeakValueDictionary()
+
+
+def cache_over(backend: CacheBackend | str) -> Cache:
+    """Return the cache that all who name this very backend share, so that they count together."""
+    made = _over.get(id(backend))
+    if made is None or made.backend is not backend:
+        made = _over[id(backend)] = Cache(backend)
+    return made

@@ -1,0 +1,1 @@
+"""Get or compute, once: written as generators that yield steps, and driven in either colour."""

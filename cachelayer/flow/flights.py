@@ -1,0 +1,167 @@
+"""Single flight: of the callers that miss on one key at the same time, one computes and the others wait.
+
+Rules:
+- The first to join a key leads; it ends its flight by landing it (a value or an error) or by abandoning it.
+- Abandoned (the leader was cancelled) means that the waiters race anew: one of them is promoted to lead.
+- A flight that was fenced off, because its key or a tag was invalidated, is left to those who joined before;
+  who comes later starts another.
+- Who already leads a flight, in this thread or task or in one that started this one, does not wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Final
+
+import msgspec
+
+from cachelayer.backends.computing import Computing
+from cachelayer.backends.table import Tag
+
+_leading: ContextVar[tuple[Flight, ...]] = ContextVar("cachelayer_leading", default=())
+_thread: Final = threading.get_ident
+
+
+class Landing(msgspec.Struct, frozen=True):
+    """How a flight ended: `give` hands each waiter the value or raises the error; None where it was abandoned."""
+
+    give: Callable[[], Any] | None
+
+
+_ABANDONED: Final = Landing(None)
+
+
+class Flight:
+    """One computation under way, in this process; and what fences it off.
+
+    Attributes:
+        key: what is computed.
+        broken: set when the key was changed or removed meanwhile.
+        tags: the tags it was begun under, in the memory store.
+        fence: what was captured of a byte store.
+        thread: the leader's thread, where it leads in sync code; 0 otherwise.
+        landing: how it ended, None until then.
+        waiters: what wakes each of them.
+    """
+
+    __slots__ = ("broken", "fence", "key", "landing", "tags", "thread", "waiters")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.broken = False
+        self.tags: tuple[Tag, ...] = ()
+        self.fence: Any = None
+        self.thread = 0
+        self.landing: Landing | None = None
+        self.waiters: list[Callable[[], object]] = []
+
+    def intact(self) -> bool:
+        """Whether nothing in this process touched its key or tags."""
+        if self.broken:
+            return False
+        for tag in self.tags:
+            if not tag.alive:
+                return False
+        return True
+
+    def wait(self, timeout: float | None) -> Landing | None:
+        """Block until it has ended; None after `timeout` seconds."""
+        gate = threading.Lock()
+        gate.acquire()
+        self.waiters.append(gate.release)
+        # In this order, since `end` sets the landing first: one of the two sees the other.
+        if self.landing is None:
+            gate.acquire(timeout=-1 if timeout is None else timeout)
+        return self.landing
+
+    async def await_landing(self, timeout: float | None) -> Landing | None:
+        """Suspend this task until it has ended; None after `timeout` seconds."""
+        loop = asyncio.get_running_loop()
+        landed = loop.create_future()
+        self.waiters.append(lambda: _wake(loop, landed))
+        if self.landing is None:
+            try:
+                await asyncio.wait_for(landed, timeout)
+            except TimeoutError:
+                return self.landing
+        return self.landing
+
+    def end(self, landing: Landing) -> None:
+        """Publish how it ended and wake everybody."""
+        self.landing = landing
+        while self.waiters:
+            self.waiters.pop()()
+
+
+class Flights:
+    """The flights of one store in this process."""
+
+    def __init__(self, computing: Computing) -> None:
+        self._computing = computing
+        self.join_or_lead = computing.flying.setdefault
+        #: Grows with each flight that ended: who sees it unchanged knows that nothing landed meanwhile.
+        self.landings = 0
+
+    def __len__(self) -> int:
+        return len(self._computing.flying)
+
+    def join(self, key: str) -> tuple[Flight, bool]:
+        """Return the key's flight, and whether the caller leads it."""
+        mine = Flight(key)
+        flight: Flight = self._computing.flying.setdefault(key, mine)
+        return flight, flight is mine
+
+    def alone(self, key: str) -> Flight:
+        """Return a flight that nobody can join, for who computes by itself."""
+        flight = Flight(key)
+        self._computing.add_lone(flight)
+        return flight
+
+    def detach(self, flight: Flight) -> None:
+        """Let later callers start anew; those who wait already get what they wait for."""
+        self._computing.remove(flight)
+
+    def land(self, flight: Flight, give: Callable[[], Any]) -> None:
+        """End `flight` with a value or error that `give` hands out."""
+        self._end(flight, Landing(give))
+
+    def abandon(self, flight: Flight) -> None:
+        """End `flight` without a result: one of its waiters will lead the next."""
+        self._end(flight, _ABANDONED)
+
+    def _end(self, flight: Flight, landing: Landing) -> None:
+        self.landings += 1
+        self._computing.remove(flight)
+        flight.end(landing)
+
+
+def is_leading(flight: Flight) -> bool:
+    """Whether the calling thread or task, or one that started it, computes `flight` itself."""
+    return flight.thread == _thread() or flight in _leading.get()
+
+
+def start_leading(flight: Flight) -> tuple[Flight, ...]:
+    """Note that the caller computes `flight` from now on; return what to give to `stop_leading`."""
+    before = _leading.get()
+    _leading.set((*before, flight))
+    return before
+
+
+def stop_leading(before: tuple[Flight, ...]) -> None:
+    """Undo `start_leading`."""
+    _leading.set(before)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, landed: asyncio.Future[None]) -> None:
+    try:
+        loop.call_soon_threadsafe(_resolve, landed)
+    except RuntimeError:
+        pass  # The waiter's loop has closed, and the waiter with it.
+
+
+def _resolve(landed: asyncio.Future[None]) -> None:
+    if not landed.done():
+        landed.set_result(None)

@@ -1,0 +1,389 @@
+"""How the flow keeps values in a backend: as objects in this process's memory, or as envelopes of bytes.
+
+Both are flows (generators), so that what needs I/O yields it and what needs none runs straight through.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from cachelayer.backends.base import CacheBackend
+from cachelayer.backends.computing import Computing
+from cachelayer.backends.generations import generation_key, new_generation
+from cachelayer.backends.memory import InMemoryBackend
+from cachelayer.backends.table import NEVER, EntryTable, ObjectEntry
+from cachelayer.clock import Clock
+from cachelayer.counters import Counter
+from cachelayer.errors import DecodingError
+from cachelayer.flow.flights import Flight, Flights
+from cachelayer.flow.steps import Flow, Operate
+from cachelayer.values.codecs import Codec
+from cachelayer.values.envelope import HEAD_SIZE, Envelope, pack, unpack
+from cachelayer.values.snapshot import Snapshot
+
+logger = logging.getLogger("cachelayer.flow")
+
+#: Seconds that the mark of a key's invalidation outlives it in a shared store. A computation that takes longer than
+#: this is the only one that could miss an invalidation of its key.
+FENCE_LIFETIME: Final = 3600.0
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """A value that is to be stored.
+
+    Attributes:
+        key: where.
+        value: what.
+        fresh_until: epoch seconds of the soft expiry.
+        expires: epoch seconds of the hard expiry.
+        created: epoch seconds of the computation's end.
+        cost: seconds that it took.
+        tags: names of its tags.
+        label: its route.
+    """
+
+    key: str
+    value: Any
+    fresh_until: float
+    expires: float
+    created: float
+    cost: float = 0.0
+    tags: tuple[str, ...] = ()
+    label: str = ""
+
+
+class Record(Protocol):
+    """A stored value as it was found."""
+
+    @property
+    def fresh_until(self) -> float: ...
+    @property
+    def expires(self) -> float: ...
+    @property
+    def created(self) -> float: ...
+    def value(self) -> Any:
+        """Return the value, the caller's own where it could be changed; raises DecodingError."""
+
+
+class Storage(Protocol):
+    """What the flow does with a backend."""
+
+    #: True where nothing here ever yields a step: callers may then use the plain methods behind it.
+    local: bool
+    #: Operations of the backend that failed.
+    errors: Counter
+    #: The computations under way.
+    flights: Flights
+
+    def read(self, key: str, codec: Codec, tags: tuple[str, ...]) -> Flow[Record | None]:
+        """Return the living record under `key`, or None. `tags` are those it is expected to have."""
+
+    def peek(self, key: str, codec: Codec, tags: tuple[str, ...]) -> Flow[Record | None]:
+        """Like `read`, but counts nothing where the store leaves that to us."""
+
+    def capture(self, flight: Flight, tags: tuple[str, ...]) -> Flow[None]:
+        """Let the flight, which starts now, know what would fence it off."""
+
+    def intact(self, flight: Flight) -> Flow[bool]:
+        """Whether nothing has touched the flight's key or tags."""
+
+    def write(self, draft: Draft, codec: Codec, flight: Flight) -> Flow[Record | None]:
+        """Store the draft if its flight is intact. Return what was stored, None where nothing was."""
+
+    def put(self, draft: Draft, codec: Codec) -> Flow[Record | None]:
+        """Store the draft, whatever computations are under way."""
+
+    def remove(self, key: str) -> Flow[bool]:
+        """Remove the key and fence off computations for it; whether it was there."""
+
+    def invalidate(self, tags: Iterable[str]) -> Flow[int]:
+        """Kill every entry and computation under these tags, in O(1) for each; how many, 0 where unknown."""
+
+    def clear(self) -> Flow[int]:
+        """Remove every entry of the backend; how many, 0 where it cannot tell."""
+
+
+def make_storage(backend: CacheBackend, clock: Clock) -> Storage:
+    """Return the storage that fits the backend."""
+    if isinstance(backend, InMemoryBackend):
+        return ObjectStorage(backend)
+    return EnvelopeStorage(backend, clock)
+
+
+# -- objects in this process ------------------------------------------------------------------------------------
+
+
+class LocalEntry(ObjectEntry, gc=False, eq=False):
+    """An entry of the memory store that holds a value: a `Record`."""
+
+    encode: Callable[[Any], bytes] | None = None
+    codec: int = 0
+
+    def to_bytes(self) -> bytes:
+        """Return the envelope that a byte store would hold."""
+        payload = self.payload if self.encode is None else self.encode(self.payload)
+        return pack(Envelope(self.codec, payload, self.created, self.fresh_until, self.expires, self.cost))
+
+    def value(self) -> Any:
+        """Return the value, the caller's own where it could be changed."""
+        return self.payload if self.load is None else self.load(self.payload)
+
+
+class ObjectStorage:
+    """Values as objects in an `InMemoryBackend`: nothing here waits for anything."""
+
+    local: Final = True
+
+    def __init__(self, backend: InMemoryBackend) -> None:
+        self.table: EntryTable = backend.table
+        self.flights = Flights(backend.table.computing)
+        self.errors = Counter()
+
+    def lookup(self, key: str) -> LocalEntry | None:
+        """Return the living entry under `key`, counted as a hit or miss of the store."""
+        entry = self.table.live(key)
+        if isinstance(entry, LocalEntry):
+            self.table.note_hit(key)
+            return entry
+        self.table.misses.tick()
+        return None
+
+    def read(self, key: str, codec: Codec, tags: tuple[str, ...]) -> Flow[Record | None]:
+        """See `Storage.read`."""
+        return self.lookup(key)
+        yield
+
+    def peek(self, key: str, codec: Codec, tags: tuple[str, ...]) -> Flow[Record | None]:
+        """See `Storage.peek`."""
+        entry = self.table.live(key)
+        return entry if isinstance(entry, LocalEntry) else None
+        yield
+
+    def capture(self, flight: Flight, tags: tuple[str, ...]) -> Flow[None]:
+        """See `Storage.capture`."""
+        flight.tags = tuple(map(self.table.tag, tags))
+        return
+        yield
+
+    def intact(self, flight: Flight) -> Flow[bool]:
+        """See `Storage.intact`."""
+        return flight.intact()
+        yield
+
+    def write(self, draft: Draft, codec: Codec, flight: Flight) -> Flow[Record | None]:
+        """See `Storage.write`."""
+        entry = self._entry(draft, codec.keep(draft.value))
+        return entry if self.table.commit(flight, entry) else None
+        yield
+
+    def put(self, draft: Draft, codec: Codec) -> Flow[Record | None]:
+        """See `Storage.put`."""
+        entry = self._entry(draft, codec.keep(draft.value))
+        return entry if self.table.put(entry) else None
+        yield
+
+    def remove(self, key: str) -> Flow[bool]:
+        """See `Storage.remove`."""
+        return self.table.remove(key)
+        yield
+
+    def invalidate(self, tags: Iterable[str]) -> Flow[int]:
+        """See `Storage.invalidate`."""
+        return self.table.invalidate(tags)
+        yield
+
+    def clear(self) -> Flow[int]:
+        """See `Storage.clear`."""
+        return self.table.clear()
+        yield
+
+    def _entry(self, draft: Draft, kept: Snapshot) -> LocalEntry:
+        return LocalEntry(
+            draft.key,
+            kept.payload,
+            draft.expires,
+            draft.created,
+            draft.fresh_until,
+            kept.load,
+            kept.size + HEAD_SIZE,
+            tuple(map(self.table.tag, draft.tags)),
+            cost=draft.cost,
+            encode=kept.encode,
+            codec=kept.codec,
+        )
+
+
+# -- envelopes in any backend -----------------------------------------------------------------------------------
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A record that was read from, or written to, a byte store."""
+
+    envelope: Envelope
+    codec: Codec
+
+    @property
+    def fresh_until(self) -> float:
+        """Epoch seconds of the soft expiry."""
+        return self.envelope.fresh_until
+
+    @property
+    def expires(self) -> float:
+        """Epoch seconds of the hard expiry."""
+        return self.envelope.expires
+
+    @property
+    def created(self) -> float:
+        """Epoch seconds of the computation's end."""
+        return self.envelope.created
+
+    def value(self) -> Any:
+        """Decode the value; raises DecodingError."""
+        return self.codec.decode(self.envelope.codec, self.envelope.payload)
+
+
+class SharedFence(msgspec.Struct, frozen=True):
+    """What a computation captured in a byte store: the raw bytes under each key that an invalidation changes."""
+
+    expected: dict[str, bytes | None]
+    tags: tuple[tuple[str, bytes], ...]
+
+
+class EnvelopeStorage:
+    """Values as envelopes in any backend. A failing backend means misses, never an exception."""
+
+    local: Final = False
+
+    def __init__(self, backend: CacheBackend, clock: Clock) -> None:
+        self._backend = backend
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._computing = Computing(self._lock)
+        self.flights = Flights(self._computing)
+        self.errors = Counter()
+
+    def read(self, key: str, codec: Codec, tags: tuple[str, ...]) -> Flow[Record | None]:
+        """See `Storage.read`: one bulk read where the entry has no other tags than those expected."""
+        wanted = [key, *map(generation_key, tags)]
+        held = yield from self._try("get_many", wanted) if tags else self._get(key)
+        data = held.get(key) if held else None
+        if data is None:
+            return None
+        try:
+            envelope = unpack(data)
+        except DecodingError as error:
+            self._note("read", error)
+            return None
+        if envelope.expires <= self._clock() or not (yield from self._is_alive(envelope, held, tags)):
+            return None
+        return Found(envelope, codec)
+
+    peek = read
+
+    def capture(self, flight: Flight, tags: tuple[str, ...]) -> Flow[None]:
+        """See `Storage.capture`. Where the backend fails the flight has no fence, and will not be stored."""
+        mark = _mark(flight.key)
+        held = yield from self._get(mark)
+        generations = (yield from self._try("generations", tags)) if tags and held is not None else {}
+        if held is None or generations is None:
+            return
+        expected = {mark: held.get(mark)}
+        expected.update((generation_key(name), generation) for name, generation in generations.items())
+        flight.fence = SharedFence(expected, tuple(generations.items()))
+
+    def intact(self, flight: Flight) -> Flow[bool]:
+        """See `Storage.intact`."""
+        if flight.broken:
+            return False
+        if flight.fence is None:
+            return True
+        expected = flight.fence.expected
+        held = yield from self._try("get_many", list(expected))
+        return held is not None and all(held.get(key) == old for key, old in expected.items())
+
+    def write(self, draft: Draft, codec: Codec, flight: Flight) -> Flow[Record | None]:
+        """See `Storage.write`."""
+        fence: SharedFence | None = flight.fence
+        if fence is None or flight.broken:
+            return None
+        envelope = _seal(draft, codec, fence.tags)
+        data, ttl = pack(envelope), self._ttl(draft)
+        stored = yield from self._try("compare_and_set", draft.key, data, fence.expected, ttl)
+        return Found(envelope, codec) if stored else None
+
+    def put(self, draft: Draft, codec: Codec) -> Flow[Record | None]:
+        """See `Storage.put`."""
+        generations = (yield from self._try("generations", draft.tags)) if draft.tags else {}
+        if generations is None:
+            return None
+        envelope = _seal(draft, codec, tuple(generations.items()))
+        yield from self._leave_mark(draft.key)
+        stored = yield from self._try("set", draft.key, pack(envelope), self._ttl(draft))
+        return Found(envelope, codec) if stored else None
+
+    def remove(self, key: str) -> Flow[bool]:
+        """See `Storage.remove`. The mark comes first: a result stored before it is removed, one after is refused."""
+        yield from self._leave_mark(key)
+        return bool((yield from self._try("delete", key)))
+
+    def invalidate(self, tags: Iterable[str]) -> Flow[int]:
+        """See `Storage.invalidate`."""
+        yield from self._try("bump_generations", list(tags))
+        return 0
+
+    def clear(self) -> Flow[int]:
+        """See `Storage.clear`."""
+        return (yield from self._try("clear")) or 0
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _is_alive(self, envelope: Envelope, held: dict[str, bytes], tags: tuple[str, ...]) -> Flow[bool]:
+        unknown = [generation_key(name) for name, _ in envelope.tags if name not in tags]
+        if unknown:
+            held = {**held, **((yield from self._try("get_many", unknown)) or {})}
+        return all(held.get(generation_key(name)) == generation for name, generation in envelope.tags)
+
+    def _leave_mark(self, key: str) -> Flow[None]:
+        with self._lock:
+            self._computing.break_off(key)
+        yield from self._try("set", _mark(key), new_generation(), FENCE_LIFETIME)
+
+    def _get(self, key: str) -> Flow[dict[str, bytes | None] | None]:
+        """Read one key; None where the backend failed, which is not the same as a missing key."""
+        try:
+            return {key: (yield Operate(self._backend, "get", (key,)))}
+        except Exception as error:
+            self._note("get", error)
+            return None
+
+    def _try(self, operation: str, *args: Any) -> Flow[Any]:
+        """Do one operation; None where the backend failed. Any error counts: stores raise what they like."""
+        try:
+            return (yield Operate(self._backend, operation, args))
+        except Exception as error:
+            self._note(operation, error)
+            return None
+
+    def _note(self, operation: str, error: Exception) -> None:
+        self.errors.tick()
+        logger.warning("%s failed in %s: %r", type(self._backend).__name__, operation, error)
+
+    def _ttl(self, draft: Draft) -> float | None:
+        return None if draft.expires == NEVER else draft.expires - self._clock()
+
+
+def _mark(key: str) -> str:
+    """Return the book-keeping key that each invalidation of `key` changes."""
+    return generation_key("key:" + key)
+
+
+def _seal(draft: Draft, codec: Codec, tags: tuple[tuple[str, bytes], ...]) -> Envelope:
+    number, payload = codec.encode(draft.value)
+    return Envelope(
+        number, payload, draft.created, draft.fresh_until, draft.expires, draft.cost, tags, draft.label
+    )

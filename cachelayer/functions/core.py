@@ -1,0 +1,305 @@
+"""What one cached function is made of: options, keys, the cache it is bound to at first use, and its lookups."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import typing
+import weakref
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from cachelayer.backends.memory import InMemoryBackend
+from cachelayer.backends.table import EntryTable, Shortcut
+from cachelayer.cache import Cache
+from cachelayer.errors import ConfigurationError, KeyingError
+from cachelayer.events import CacheEvent, EventKind
+from cachelayer.flow.compute import Lookup, Policy, Result
+from cachelayer.flow.drivers import run
+from cachelayer.flow.steps import Flow
+from cachelayer.flow.storage import LocalEntry
+from cachelayer.functions.keys import KeyMaker
+from cachelayer.functions.options import NOT_GIVEN, FunctionOptions
+from cachelayer.functions.parameters import Call, Parameters, make_binder
+from cachelayer.outcomes import SERVED
+from cachelayer.stats import RouteStats
+from cachelayer.values.codecs import ValueCodec
+
+#: Seconds to wait for another caller's computation where `lock_timeout=` names none. It ends deadlocks of functions
+#: that wait for each other; a computation that takes longer is run by its waiters too.
+DEFAULT_LOCK_TIMEOUT: Final = 30.0
+
+#: Arguments of exactly these types may lead to an entry by themselves: equal means the same, and never changes.
+_SIMPLE: Final = frozenset({str, int, bytes, bool, type(None)})
+
+
+class CacheInfo(NamedTuple):
+    """As `functools.lru_cache` gives it; `maxsize` and `currsize` are None where the store cannot tell."""
+
+    hits: int
+    misses: int
+    maxsize: int | None
+    currsize: int | None
+
+
+class Binding:
+    """A function's ties to one cache, made at its first use."""
+
+    def __init__(self, core: FunctionCore, cache: Cache) -> None:
+        self.cache = cache
+        self.engine = cache.engine
+        self.counters = cache.functions.counters(core.label)
+        # Workers on one store must agree; within a process a redefined function is another one.
+        self.identity = core.label if cache.backend.shared else core.identity
+        self.own_tags = (*cache.own_tags, cache.key("function:" + self.identity))
+        self.policy = core.policy(cache)
+        self.table: EntryTable | None = None
+        if isinstance(cache.backend, InMemoryBackend):
+            self.table = cache.backend.table
+            self.table.count_hits_of(self.counters.shortcut_hits)
+        self.base = self.counters.snapshot()
+
+
+class FunctionCore:
+    """One cached function. The wrapper that users hold is a thin skin over this.
+
+    Args:
+        function: what is cached.
+        options: as `@cached` was told.
+        choose: gives the cache, at first use.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], options: FunctionOptions, choose: Callable[[], Cache]
+    ) -> None:
+        self.function, self.options = function, options
+        self.label = options.name or f"{function.__module__}.{function.__qualname__}"
+        self.is_local = "<locals>" in self.label and options.name is None
+        self.parameters = Parameters(function, self.label)
+        self.python_name = _python_name(function)
+        self.bind_call = make_binder(self.parameters, self.python_name)
+        self.keys = KeyMaker(
+            self.parameters, self.label, key=options.key, tags=options.tags, ignore=options.ignore
+        )
+        #: Whether the first argument is the instance or class that the function is bound to.
+        self.is_method = False
+        self.shortcut = Shortcut()
+        self._choose = choose
+        self._binding: Binding | None = None
+        self.on_bound: list[Callable[[Binding], None]] = []
+        self._wrapper: Callable[[], Any] = lambda: None
+        self.identity = _define(self)
+
+    # -- binding ----------------------------------------------------------------------------------------------
+
+    def binding(self) -> Binding:
+        """Return the ties to the cache, made now if this is the first use."""
+        return self._binding or self._bind()
+
+    def rebind(self) -> None:
+        """Make the compiled hit path anew for what the cache is now."""
+        binding = self.binding()
+        for tell in self.on_bound:
+            tell(binding)
+        if binding.cache.listeners:
+            self.drop_shortcuts()
+
+    def policy(self, cache: Cache) -> Policy:
+        """Return how results are kept in `cache`."""
+        options = self.options
+        return Policy(
+            label=self.label,
+            codec=ValueCodec(self._return_annotation, options.cache_exceptions),
+            ttl=cache.default_ttl if options.ttl is NOT_GIVEN else options.ttl,
+            condition=options.condition,
+            exceptions=options.cache_exceptions,
+            negative_ttl=options.negative_ttl,
+            lock_timeout=DEFAULT_LOCK_TIMEOUT if options.lock_timeout is None else options.lock_timeout,
+            strict=options.strict,
+        )
+
+    def _bind(self) -> Binding:
+        cache = self._choose()
+        if cache.backend.shared and self.is_local and not self.keys.custom:
+            raise ConfigurationError(
+                f"{self.label} is defined inside another function, so workers that share {cache.backend!r} cannot "
+                f"agree on what to call it: give it name= or key="
+            )
+        binding = self._binding = Binding(self, cache)
+        cache.tell_changes(self)
+        self.rebind()
+        return binding
+
+    def _return_annotation(self) -> Any:
+        """Return the annotation of the result; None where there is none, or its names cannot be resolved."""
+        try:
+            return typing.get_type_hints(self.function).get("return")
+        except (NameError, TypeError, AttributeError):
+            return None
+
+    def set_wrapper(self, wrapper: Any) -> None:
+        """Note the wrapper that users hold, weakly: it holds this."""
+        self._wrapper = weakref.ref(wrapper)
+
+    def wrapper(self) -> Any:
+        """Return the wrapper that users hold."""
+        return self._wrapper()
+
+    # -- lookups ----------------------------------------------------------------------------------------------
+
+    def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lookup:
+        """Return the lookup of a bound call; raises KeyingError."""
+        binding = self.binding()
+        return Lookup(
+            self.key_of(args, kwargs),
+            binding.own_tags + tuple(map(binding.cache.tag_name, self.keys.tags(args, kwargs))),
+            binding.policy,
+            self.function,
+            args,
+            kwargs,
+        )
+
+    def key_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """Return the key of a bound call."""
+        binding = self.binding()
+        if self.is_method and binding.cache.backend.shared and not self.keys.custom:
+            self._check_receiver(args[0])
+        return binding.cache.key(self.keys.key(binding.identity, args, kwargs, method=self.is_method))
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Result]:
+        """Look a bound call up, compute it if need be, and count it."""
+        self._sweep_receivers()
+        lookup = self.lookup(args, kwargs)
+        binding = self.binding()
+        result = yield from binding.engine.get_or_compute(lookup)
+        self._count(binding, lookup, result)
+        if binding.table is not None and isinstance(result.record, LocalEntry) and result.error is None:
+            self._link(binding, binding.table, result.record, args, kwargs)
+        return result
+
+    # -- control ----------------------------------------------------------------------------------------------
+
+    def invalidate(self, call: Call) -> Flow[bool]:
+        """Remove one call's entry."""
+        return self.binding().engine.remove(self.key_of(*call), self.label)
+
+    def invalidate_all(self) -> Flow[int]:
+        """Remove every entry of this function, in O(1)."""
+        binding = self.binding()
+        return binding.engine.invalidate_tags(binding.own_tags[-1:], label=self.label)
+
+    def refresh(self, call: Call) -> Flow[Result]:
+        """Compute one call and store it, whatever is stored."""
+        return self.binding().engine.refresh(self.lookup(*call))
+
+    def peek(self, call: Call, default: Any) -> Flow[Any]:
+        """Return the stored value of one call; computes and counts nothing."""
+        found = yield from self.binding().engine.peek(self.lookup(*call))
+        return default if found is None else found.give()
+
+    def set(self, value: Any, call: Call) -> Flow[bool]:
+        """Store `value` as one call's result."""
+        return self.binding().engine.set(self.lookup(*call), value)
+
+    def stats(self) -> RouteStats:
+        """Return how this label's lookups ended."""
+        return self.binding().counters.snapshot()
+
+    def info(self) -> CacheInfo:
+        """Return hits and misses since the function was bound, or its last `cache_clear`."""
+        binding = self.binding()
+        now, base = binding.counters.snapshot(), binding.base
+        hits = now.served - base.served
+        calls = now.requests - base.requests
+        if binding.table is None:
+            return CacheInfo(hits, calls - hits, None, None)
+        count = binding.table.count_under(binding.own_tags[-1])
+        return CacheInfo(hits, calls - hits, binding.table.max_entries, count)
+
+    def forget_counts(self) -> None:
+        """Let `info` start again from zero; the statistics go on."""
+        binding = self.binding()
+        binding.base = binding.counters.snapshot()
+
+    def drop_shortcuts(self) -> None:
+        """Send every call the longer way once."""
+        self.shortcut.clear()
+        for shortcut in list(self.keys.receivers.shortcuts.values()):
+            shortcut.clear()
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    def _count(self, binding: Binding, lookup: Lookup, result: Result) -> None:
+        binding.counters.record(result.outcome, seconds=result.seconds, reason=result.reason)
+        listeners = binding.cache.listeners
+        if listeners:
+            kind = EventKind.HIT if result.outcome in SERVED else EventKind.MISS
+            listeners.emit(
+                CacheEvent(
+                    kind=kind,
+                    route=self.label,
+                    key=lookup.key,
+                    outcome=result.outcome,
+                    seconds=result.seconds,
+                    reason=result.reason,
+                )
+            )
+
+    def _link(
+        self, binding: Binding, table: EntryTable, entry: LocalEntry, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Let these very arguments lead to the entry from now on, if they are simple and nobody listens to hits."""
+        if not self.parameters.fixed or binding.cache.listeners or entry.link is not None:
+            return
+        shortcut, simple = self.shortcut, args
+        if self.is_method:
+            found = self.keys.receivers.shortcuts.get(id(args[0]))
+            if found is None:
+                return
+            shortcut, simple = found, args[1:]
+        values = (*simple, *(kwargs[name] for name in self.parameters.keyword_only))
+        if all(type(value) in _SIMPLE for value in values):
+            place = tuple(part for value in values for part in (value, type(value)))
+            table.link(entry, shortcut, place, len(binding.own_tags))
+
+    def _sweep_receivers(self) -> None:
+        """Remove the entries of instances that are gone."""
+        ended, table = self.keys.receivers.ended, self.binding().table
+        while ended and table is not None:
+            for entry in list(ended.popleft().values()):
+                table.discard(entry)
+
+    def superseded(self) -> None:
+        """Drop every entry: a function of the same name has taken this one's place."""
+        if self._binding is not None:
+            run(self.invalidate_all())
+
+    def _check_receiver(self, receiver: Any) -> None:
+        if not isinstance(receiver, type) and not hasattr(type(receiver), "__cache_key__"):
+            raise KeyingError(
+                f"{self.label} is a method cached in a shared store, where instances of {type(receiver).__name__} "
+                f"cannot be told apart: give the class a __cache_key__ method, or use key= with what identifies it"
+            )
+
+
+_numbers = itertools.count(2)
+_defined: weakref.WeakValueDictionary[str, FunctionCore] = weakref.WeakValueDictionary()
+_named: set[str] = set()
+
+
+def _define(core: FunctionCore) -> str:
+    """Return what tells this function from all others in this process, and from itself before a reload."""
+    label = core.label
+    before = _defined.get(label)
+    _defined[label] = core
+    if label not in _named or core.options.name is not None:
+        _named.add(label)
+        return label
+    if before is not None and not core.is_local:
+        before.superseded()
+    return f"{label}~{next(_numbers)}"
+
+
+def _python_name(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__name__", "")
+    return name if name.isidentifier() and not inspect.iskeyword(name) else "call"

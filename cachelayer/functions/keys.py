@@ -1,0 +1,134 @@
+"""From a bound call to its key and tags."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from cachelayer.errors import ConfigurationError, KeyingError, OptionTypeError
+from cachelayer.functions.encoding import UnkeyableError, class_name, encode
+from cachelayer.functions.parameters import Parameters
+from cachelayer.functions.receivers import Receivers
+from cachelayer.functions.templates import Template
+
+#: Arguments longer than this stand in the key as a digest.
+_LONGEST: Final = 200
+
+Key = str | Callable[..., Any] | None
+
+
+class KeyMaker:
+    """Makes the keys and tags of one function's calls.
+
+    Args:
+        parameters: the function's.
+        name: how errors call the function.
+        key: a template, a callable with the function's own signature, or None for all arguments.
+        tags: templates.
+        ignore: parameters that are left out of the key.
+
+    Raises:
+        ConfigurationError: a template or `ignore` names an unknown parameter.
+        OptionTypeError: an option is of the wrong type.
+    """
+
+    def __init__(
+        self, parameters: Parameters, name: str, *, key: Key, tags: Iterable[str], ignore: Iterable[str]
+    ) -> None:
+        self._parameters, self._name = parameters, name
+        self.receivers = Receivers()
+        self.ignored = _checked_ignore(ignore, parameters, name)
+        self._callable = key if callable(key) else None
+        self._template = Template(key, parameters.names, f"key= of {name}") if isinstance(key, str) else None
+        if key is not None and not self._callable and not self._template:
+            raise OptionTypeError(f"key= of {name} must be a template or a callable, not {type(key).__name__}")
+        self._tags = [Template(tag, parameters.names, f"tags= of {name}") for tag in tags]
+
+    @property
+    def custom(self) -> bool:
+        """Whether the user says what the key is."""
+        return bool(self._callable or self._template)
+
+    def key(self, identity: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, method: bool) -> str:
+        """Return the key of a bound call.
+
+        Args:
+            identity: what tells this function from others, where the user does not say what the key is.
+            args: positional arguments, defaults included.
+            kwargs: keyword-only arguments.
+            method: whether the first argument is the instance or class that the function is bound to.
+
+        Raises:
+            KeyingError: an argument cannot be keyed; says which, and the remedy.
+        """
+        if self._callable is not None:
+            return self._shown(self._callable(*args, **kwargs))
+        if self._template is not None:
+            return self._template.render(dict(self._parameters.items(args, kwargs)))
+        text = "".join(self._parts(args, kwargs, method))
+        if len(text) <= _LONGEST:
+            return f"{identity}({text})"
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+        return f"{identity}#{digest}"
+
+    def tags(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
+        """Return the tags of a bound call."""
+        if not self._tags:
+            return ()
+        arguments = dict(self._parameters.items(args, kwargs))
+        return tuple(template.render(arguments) for template in self._tags)
+
+    def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, method: bool) -> dict[str, str]:
+        """Return each parameter with its part of the key, "" where it has none."""
+        parts = iter(self._parts(args, kwargs, method))
+        return {
+            name: "" if name in self.ignored else next(parts) for name, _ in self._parameters.items(args, kwargs)
+        }
+
+    def _parts(self, args: tuple[Any, ...], kwargs: dict[str, Any], method: bool) -> Iterable[str]:
+        first = method
+        for name, value in self._parameters.items(args, kwargs):
+            is_receiver, first = first, False
+            if name not in self.ignored:
+                yield self._receiver(name, value) if is_receiver else self._argument(name, value)
+
+    def _argument(self, name: str, value: Any) -> str:
+        try:
+            return encode(value)
+        except UnkeyableError as error:
+            raise KeyingError(
+                f"{self._name}: argument {name!r} ({type(value).__name__}) cannot be part of a key: {error}. Leave it "
+                f"out with ignore=({name!r},), say what the key is with key=, or give its class a __cache_key__ method"
+            ) from None
+
+    def _receiver(self, name: str, value: Any) -> str:
+        if isinstance(value, type):
+            return f"@{len(class_name(value))}:{class_name(value)}"
+        if hasattr(type(value), "__cache_key__"):
+            return self._argument(name, value)
+        try:
+            return f"@{self.receivers.get(value).number};"
+        except TypeError:
+            raise KeyingError(
+                f"{self._name}: instances of {type(value).__name__} take no weak references, so that they cannot be "
+                f"told apart: give the class a __cache_key__ method or __weakref__ in its __slots__, or use key="
+            ) from None
+
+    def _shown(self, key: Any) -> str:
+        if type(key) is str:
+            return key
+        try:
+            return encode(key)
+        except UnkeyableError as error:
+            raise KeyingError(f"key= of {self._name} returned {key!r}, which cannot be a key: {error}") from None
+
+
+def _checked_ignore(ignore: Iterable[str], parameters: Parameters, name: str) -> frozenset[str]:
+    names = frozenset(ignore)
+    unknown = names - parameters.names
+    if unknown:
+        raise ConfigurationError(
+            f"ignore= of {name} names unknown parameters {sorted(unknown)}; known are {sorted(parameters.names)}"
+        )
+    return names

@@ -1,0 +1,129 @@
+"""The primary key of a request (RFC 9111, section 2): what it asks for, with nothing of it lost and nothing confused.
+
+A key reads `GET https://host/path?query`. Where that would not be all, not be short, or not be plain text, its start
+is followed by `#` and a digest over all parts with their lengths. No plain key has a `#`, so the kinds never meet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from cachelayer.http.cookies import request_cookies
+from cachelayer.http.fields import joined
+from cachelayer.http.messages import FieldLines, Headers, Request
+from cachelayer.http.rules import Rule
+from cachelayer.http.vary import nominate
+
+_HOST: Final = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._~%-]*?)\.?(?::([0-9]*))?")
+_DEFAULT_PORTS: Final = {"http": b"80", "https": b"443"}
+_PLAIN: Final = bytes(set(range(0x21, 0x7F)) - set(b"#?"))
+_NOT_PLAIN: Final = re.compile(r"[^!-~]")
+_PLAIN_LENGTH: Final = 200
+
+#: Applications may take the host or the path from these, so a response may depend on them though it says nothing.
+FORWARDING_FIELDS: Final = frozenset({b"x-forwarded-host", b"x-original-url", b"x-rewrite-url", b"forwarded"})
+#: And the method from these.
+METHOD_FIELDS: Final = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
+
+
+@lru_cache(maxsize=1024)
+def normalised_host(scheme: str, host: bytes) -> str | None:
+    """Return an authority in lower case without the default port and a trailing dot, or None where it is no host."""
+    match = _HOST.fullmatch(host.strip(b" \t").lower())
+    if match is None:
+        return None
+    name, port = match.groups()
+    kept = b"" if port in (None, b"", _DEFAULT_PORTS.get(scheme)) else b":" + port
+    return (name + kept).decode("ascii")
+
+
+def primary_key(request: Request, host: str, rule: Rule | None, extra: tuple[bytes, ...] = ()) -> str:
+    """Return the key of what a GET or HEAD request asks for.
+
+    Args:
+        request: the request.
+        host: from `normalised_host`.
+        rule: the matching rule, whose query options count here.
+        extra: further parts that tell requests apart.
+    """
+    query = request.query if rule is None else _keyed_query(request.query, rule)
+    target = request.path + b"?" + query if query else request.path
+    readable = f"GET {request.scheme}://{host}{target.decode('latin-1')}"
+    # Of a plain target, the bytes that may stand in one taken away, at most the "?" before the query is left.
+    if not extra and target.translate(None, _PLAIN) == (b"?" if query else b"") and len(readable) <= _PLAIN_LENGTH:
+        return readable
+    parts = (request.scheme.encode(), host.encode(), request.path, query, *extra)
+    return f"GET {_NOT_PLAIN.sub('.', readable[4:_PLAIN_LENGTH])}#{sha256(joined(parts)).hexdigest()}"
+
+
+def extra_parts(
+    headers: Headers, fields: FieldLines, rule: Rule | None, *, trusted_forwarding: bool
+) -> tuple[bytes, ...]:
+    """Return the parts of the key beyond the URL: forwarding fields, and the fields and cookies that a rule names."""
+    if not fields and (rule is None or not (rule.vary_names or rule.keyed_cookies)):
+        return ()
+    unkeyed = METHOD_FIELDS if trusted_forwarding else METHOD_FIELDS | FORWARDING_FIELDS
+    parts = [
+        part for name in sorted(unkeyed & fields.keys()) for part in _counted(b"field", name, fields[name])
+    ]
+    if rule is not None:
+        parts.extend(_rule_parts(headers, fields, rule))
+    return tuple(parts)
+
+
+def _rule_parts(headers: Headers, fields: FieldLines, rule: Rule) -> Iterator[bytes]:
+    for name, values in nominate(rule.vary_names, headers):
+        yield from _counted(b"vary", name, values)
+    if rule.keyed_cookies:
+        cookies = tuple(request_cookies(fields.get(b"cookie", ())))
+        for cookie in sorted(rule.keyed_cookies):
+            values = tuple(value for name, value in cookies if name == cookie)
+            yield from _counted(b"cookie", cookie.encode(), values)
+
+
+def _counted(kind: bytes, name: bytes, values: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    return (kind, name, b"%d" % len(values), *values)
+
+
+def callable_part(made: object) -> tuple[bytes, ...]:
+    """Return the key part for what a rule's `key` gave.
+
+    Raises:
+        TypeError: it is neither str nor bytes.
+    """
+    if isinstance(made, str):
+        return (b"key-str", made.encode("utf-8", "surrogatepass"))
+    if isinstance(made, bytes):
+        return (b"key-bytes", made)
+    raise TypeError(f"key must return str, bytes or None, not {type(made).__name__}")
+
+
+def _keyed_query(query: bytes, rule: Rule) -> bytes:
+    if not query or not (rule.dropped_query or rule.kept_query or rule.sort_query):
+        return query
+    kept = [parameter for parameter in query.split(b"&") if _is_keyed(parameter, rule)]
+    if rule.sort_query:
+        # The order of parameters of one name stays: it may mean something.
+        kept.sort(key=_parameter_name)
+    return b"&".join(kept)
+
+
+def _is_keyed(parameter: bytes, rule: Rule) -> bool:
+    # Some applications take ";" for "&": behind it may stand a parameter that counts.
+    if b";" in parameter:
+        return True
+    name = _parameter_name(parameter)
+    if rule.kept_query:
+        return rule.kept_query.fullmatch(name) is not None
+    return rule.dropped_query is None or rule.dropped_query.fullmatch(name) is None
+
+
+def _parameter_name(parameter: bytes) -> str:
+    # As the application will read it: `%75tm_source` is utm_source.
+    name = parameter.partition(b"=")[0].replace(b"+", b" ")
+    return unquote_to_bytes(name).decode("utf-8", "surrogateescape")

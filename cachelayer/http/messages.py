@@ -1,0 +1,133 @@
+"""The frozen values that the engine's functions take and return: requests, response heads, stored responses.
+
+Header fields are tuples of `(name, value)` pairs of bytes, in the order they came, repeated lines included. They are
+never put through a dict, which would lose both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import msgspec
+
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+#: The lines of a message by field name in lower case, made by `cachelayer.http.fields.index` to look fields up in.
+FieldLines: TypeAlias = Mapping[bytes, tuple[bytes, ...]]
+
+#: Field names and the lines a request had for each: `(b"x", ())` is an absent field, `(b"x", (b"",))` an empty one.
+Nominated: TypeAlias = tuple[tuple[bytes, tuple[bytes, ...]], ...]
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """A request as the server received it.
+
+    Args:
+        method: as sent; methods are case-sensitive.
+        scheme: "http" or "https".
+        path: the path as sent, raw: not percent-decoded, without the query.
+        query: the raw query, without "?".
+        headers: the fields as sent.
+        host: authority to use where the request has no Host field (the server's own name), or None.
+    """
+
+    method: str
+    scheme: str
+    path: bytes
+    query: bytes
+    headers: Headers
+    host: bytes | None = None
+
+
+class ResponseHead(msgspec.Struct, frozen=True, gc=False):
+    """What an application says before its body: the status and the fields."""
+
+    status: int
+    headers: Headers
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """A whole response made by the cache itself, ready to send."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class StoredResponse(
+    msgspec.Struct, frozen=True, gc=False, array_like=True, tag="response", forbid_unknown_fields=True
+):
+    """A complete response in the store, with all that serving it needs worked out beforehand.
+
+    Args:
+        status: the status code.
+        headers: the fields to send: without hop-by-hop fields and Age, otherwise byte for byte.
+        body: the whole body.
+        request_time: when the request that caused it was sent on, in epoch seconds.
+        response_time: when its head came back, in epoch seconds.
+        initial_age: its corrected age at `response_time`, in seconds (RFC 9111, section 4.2.3).
+        fresh_until: when it becomes stale, in epoch seconds.
+        vary: what its request had in each field that selects it (section 4.1).
+        label: the route it was computed for, so that a hit is counted as the miss was.
+        tags: the groups it belongs to.
+        authorized: may answer a request with Authorization (section 3.5).
+        shared: the origin said that it is the same for everyone (`public` or `s-maxage`).
+        explicit: its freshness is the origin's own, not a rule's or a default.
+        no_cache: may not be used without validation (section 5.2.2.4).
+        must_revalidate: may never be used stale (section 5.2.2.2).
+        etag: its entity tag as sent, quotes and weakness mark included.
+        last_modified: its modification date for comparisons, in epoch seconds (section 4.3.2).
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+    request_time: float
+    response_time: float
+    initial_age: float
+    fresh_until: float
+    vary: Nominated = ()
+    label: str = ""
+    tags: tuple[str, ...] = ()
+    authorized: bool = False
+    shared: bool = False
+    explicit: bool = False
+    no_cache: bool = False
+    must_revalidate: bool = False
+    etag: bytes | None = None
+    last_modified: float | None = None
+
+    @property
+    def body_length(self) -> int:
+        """The body's length in bytes."""
+        return len(self.body)
+
+    @property
+    def keep_until(self) -> float:
+        """When the store may forget it, in epoch seconds."""
+        return self.fresh_until
+
+
+class Variant(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One line of a `VariantIndex`: the field names that select a response, and the key it is stored under."""
+
+    fields: tuple[bytes, ...]
+    key: str
+    keep_until: float
+
+
+class VariantIndex(
+    msgspec.Struct, frozen=True, gc=False, array_like=True, tag="variants", forbid_unknown_fields=True
+):
+    """What is stored under the primary key of a resource that varies: its variants, newest first."""
+
+    variants: tuple[Variant, ...]
+
+    @property
+    def keep_until(self) -> float:
+        """When the store may forget it, in epoch seconds: with the last of its variants."""
+        return max((variant.keep_until for variant in self.variants), default=0.0)
+
+
+Entry: TypeAlias = StoredResponse | VariantIndex

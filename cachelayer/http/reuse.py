@@ -1,0 +1,106 @@
+"""May this stored response be used for this request, now (RFC 9111, section 4)?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from cachelayer.http.age import current_age
+from cachelayer.http.cache_control import Directives, Invalid
+from cachelayer.http.cache_status import Forward
+from cachelayer.http.conditional import not_modified
+from cachelayer.http.guards import guard
+from cachelayer.http.messages import Entry, StoredResponse, VariantIndex
+from cachelayer.http.plan import Plan
+from cachelayer.http.reasons import Reason
+from cachelayer.http.vary import matches
+from cachelayer.outcomes import Outcome
+
+
+class Reuse(msgspec.Struct, frozen=True, gc=False):
+    """The decision on a stored response.
+
+    Args:
+        reason: why.
+        forward: why the request goes to the origin, or None: the cache answers.
+    """
+
+    reason: Reason
+    forward: Forward | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether the cache answers by itself."""
+        return self.forward is None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The lookup's outcome if the cache answers. None: what the origin's response will make it."""
+        if self.forward is not None:
+            return None
+        return Outcome.UNCACHEABLE if self.reason is Reason.ONLY_IF_CACHED else Outcome.HIT
+
+
+FRESH: Final = Reuse(Reason.FRESH)
+NOT_MODIFIED: Final = Reuse(Reason.NOT_MODIFIED)
+GATEWAY_TIMEOUT: Final = Reuse(Reason.ONLY_IF_CACHED)
+ABSENT: Final = Reuse(Reason.ABSENT, Forward.URI_MISS)
+OTHER_VARIANT: Final = Reuse(Reason.VARIANT, Forward.VARY_MISS)
+STALE: Final = Reuse(Reason.STALE, Forward.STALE)
+NO_CACHE: Final = Reuse(Reason.NO_CACHE, Forward.STALE)
+
+
+def evaluate(entry: Entry | None, plan: Plan, now: float) -> Reuse:
+    """Decide whether what was found answers the request.
+
+    Args:
+        entry: what the store has, or None; a `VariantIndex` means that none of its variants was selected.
+        plan: of the request; one that bypasses is forwarded for its own reason.
+        now: epoch seconds.
+    """
+    decision = _select(entry, plan, now)
+    if decision.forward is not None and plan.directives.items and plan.directives.has(b"only-if-cached"):
+        return GATEWAY_TIMEOUT
+    return decision
+
+
+def _select(entry: Entry | None, plan: Plan, now: float) -> Reuse:
+    if plan.key is None:
+        return Reuse(plan.reason or Reason.METHOD, plan.forward)
+    if entry is None:
+        return ABSENT
+    if isinstance(entry, VariantIndex) or (entry.vary and not matches(entry, plan.request)):
+        return OTHER_VARIANT
+    if entry.no_cache:
+        return NO_CACHE
+    if now >= entry.fresh_until:
+        return STALE
+    # Most requests have none of the fields that matter from here on.
+    return _by_request(entry, plan, now) if plan.fields else FRESH
+
+
+def _by_request(stored: StoredResponse, plan: Plan, now: float) -> Reuse:
+    refused = guard(
+        plan.fields, plan.rule, plan.policy,
+        authorized=stored.authorized, shared=stored.shared, explicit=stored.explicit,
+    )  # fmt: skip
+    refused = refused or _refused_by_directives(stored, plan.directives, now)
+    if refused is not None:
+        return Reuse(refused, Forward.REQUEST)
+    return NOT_MODIFIED if not_modified(plan.fields, stored, now) else FRESH
+
+
+def _refused_by_directives(stored: StoredResponse, directives: Directives, now: float) -> Reason | None:
+    """Apply the request's own wishes (section 5.2.1); one that cannot be read asks for a new response."""
+    if not directives.items:
+        return None
+    if directives.has(b"no-cache"):
+        return Reason.REQUEST_NO_CACHE
+    max_age = directives.seconds(b"max-age")
+    if isinstance(max_age, Invalid) or (max_age is not None and current_age(stored, now) > max_age):
+        return Reason.REQUEST_MAX_AGE
+    min_fresh = directives.seconds(b"min-fresh")
+    if isinstance(min_fresh, Invalid) or (min_fresh is not None and stored.fresh_until - now < min_fresh):
+        return Reason.REQUEST_MIN_FRESH
+    return None

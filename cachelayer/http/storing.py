@@ -1,0 +1,217 @@
+"""May this response be stored (RFC 9111, section 3), and for how long?
+
+The checks below run in the order in which they stand; the first that objects decides. What passes is stored by the
+response's own freshness, else by a rule's ttl, else by the default, else by heuristics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from cachelayer.http.age import corrected_initial_age
+from cachelayer.http.cache_control import Directives, Invalid, of_message
+from cachelayer.http.cookies import set_cookie_name
+from cachelayer.http.fields import index, well_formed
+from cachelayer.http.freshness import explicit_lifetime, heuristic_lifetime
+from cachelayer.http.guards import guard
+from cachelayer.http.messages import FieldLines, ResponseHead
+from cachelayer.http.plan import Plan
+from cachelayer.http.policy import HEADERS_ONLY
+from cachelayer.http.reasons import Reason
+from cachelayer.http.rules import DEFAULT_STATUSES, Rule
+from cachelayer.http.targeted import targeted_directives
+from cachelayer.http.vary import selecting_fields
+
+#: Statuses whose caching requirements are met here (section 5.2.2.3).
+_UNDERSTOOD: Final = frozenset(
+    {200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504}
+)
+_PARTIAL: Final = frozenset({206, 304})
+#: Statuses of RFC 9110, section 15.1, that a heuristic may apply to, errors of one request left out.
+_HEURISTIC: Final = DEFAULT_STATUSES | {203, 204, 300, 404}
+
+
+class Exchange(msgspec.Struct, frozen=True, gc=False):
+    """A request, and the response head that came for it, with what was read from them once.
+
+    Args:
+        plan: of the request.
+        rule: the rule for the response, which may be one by route.
+        head: the response's status and fields.
+        fields: the same fields, to look up in.
+        directives: of the field that governs the response.
+        targeted: that field is one for this cache (RFC 9213).
+        request_time: when the request was sent on, in epoch seconds.
+        response_time: when the head came, in epoch seconds.
+    """
+
+    plan: Plan
+    rule: Rule | None
+    head: ResponseHead
+    fields: FieldLines
+    directives: Directives
+    targeted: bool
+    request_time: float
+    response_time: float
+
+    @property
+    def initial_age(self) -> float:
+        """The response's corrected age when it came, in seconds."""
+        return corrected_initial_age(self.fields, self.request_time, self.response_time)
+
+    @property
+    def shared(self) -> bool:
+        """Whether the origin says that the response is for everyone."""
+        return self.directives.grants(b"public") or isinstance(self.directives.seconds(b"s-maxage"), int)
+
+    @property
+    def authorized(self) -> bool:
+        """Whether a request's Authorization is no obstacle (section 3.5)."""
+        return self.shared or self.directives.grants(b"must-revalidate")
+
+
+class Freshness(msgspec.Struct, frozen=True, gc=False):
+    """For how many seconds after its arrival a response is fresh, and by whose word."""
+
+    reason: Reason
+    seconds: float
+
+
+def exchange(
+    plan: Plan, head: ResponseHead, route: str | None, request_time: float, response_time: float
+) -> Exchange:
+    """Read what the decision needs from a response head."""
+    policy = plan.policy
+    fields = index(head.headers)
+    targeted = targeted_directives(fields, policy.targets) if policy.targets else None
+    directives = of_message(fields) if targeted is None else targeted
+    # Only a rule by route can go before the one that made the key.
+    rule = policy.rule_for(plan.request, route) if policy.has_routes else plan.rule
+    return Exchange(plan, rule, head, fields, directives, targeted is not None, request_time, response_time)
+
+
+def may_store(case: Exchange) -> Freshness | Reason:
+    """Return the freshness to store a response with, or the reason not to. Never raises, whatever the response."""
+    for check in _CHECKS:
+        if objection := check(case):
+            return objection
+    freshness = _freshness(case)
+    if isinstance(freshness, Reason):
+        return freshness
+    refused = guard(
+        case.plan.fields, case.plan.rule, case.plan.policy,
+        authorized=case.authorized, shared=case.shared, explicit=freshness.reason is Reason.EXPLICIT,
+    )  # fmt: skip
+    return refused or (freshness if freshness.seconds > 0 else Reason.STALE)
+
+
+def _method(case: Exchange) -> Reason | None:
+    return None if case.plan.request.method == "GET" else Reason.HEAD
+
+
+def _rule(case: Exchange) -> Reason | None:
+    return Reason.DISABLED if case.rule is not None and not case.rule.enabled else None
+
+
+def _request_no_store(case: Exchange) -> Reason | None:
+    """Section 5.2.1.5."""
+    return Reason.REQUEST_NO_STORE if case.plan.directives.has(b"no-store") else None
+
+
+def _well_formed(case: Exchange) -> Reason | None:
+    good = well_formed(case.head.headers) and not isinstance(content_length(case.fields), Invalid)
+    return None if good else Reason.MALFORMED_RESPONSE
+
+
+def _status(case: Exchange) -> Reason | None:
+    """Section 3: the status is final; parts and confirmations are not answers."""
+    status = case.head.status
+    return None if 200 <= status <= 599 and status not in _PARTIAL else Reason.STATUS
+
+
+def _no_store(case: Exchange) -> Reason | None:
+    """Section 5.2.2.5, and 5.2.2.3: who understands the status ignores a no-store beside must-understand."""
+    understood = case.directives.has(b"must-understand") and case.head.status in _UNDERSTOOD
+    return Reason.NO_STORE if case.directives.has(b"no-store") and not understood else None
+
+
+def _private(case: Exchange) -> Reason | None:
+    """Section 5.2.2.7; with field names as without, since caches often treat both alike, and this one does."""
+    return Reason.PRIVATE if case.directives.has(b"private") else None
+
+
+def _no_cache(case: Exchange) -> Reason | None:
+    """Section 5.2.2.4; with field names as without. Storing for validation alone comes with validation."""
+    return Reason.NO_CACHE if case.directives.has(b"no-cache") else None
+
+
+def _must_understand(case: Exchange) -> Reason | None:
+    """Section 5.2.2.3."""
+    unknown = case.directives.has(b"must-understand") and case.head.status not in _UNDERSTOOD
+    return Reason.MUST_UNDERSTAND if unknown else None
+
+
+def _vary_star(case: Exchange) -> Reason | None:
+    """Section 4.1: `*` is never matched, so there is no use in storing."""
+    return Reason.VARY_STAR if selecting_fields(case.fields) is None else None
+
+
+def _set_cookie(case: Exchange) -> Reason | None:
+    """Section 7.3: a cookie is meant for one client."""
+    cookies = case.fields.get(b"set-cookie", ())
+    if not cookies or (case.plan.policy.store_set_cookie and case.shared):
+        return None
+    kept = [cookie for cookie in cookies if not is_stripped(case.rule, cookie)]
+    return Reason.SET_COOKIE if kept else None
+
+
+def _event_stream(case: Exchange) -> Reason | None:
+    types = case.fields.get(b"content-type", ())
+    return Reason.EVENT_STREAM if any(t.lower().startswith(b"text/event-stream") for t in types) else None
+
+
+def _size(case: Exchange) -> Reason | None:
+    length = content_length(case.fields)
+    too_large = isinstance(length, int) and length > case.plan.policy.max_body_bytes
+    return Reason.TOO_LARGE if too_large else None
+
+
+_CHECKS: Final[tuple[Callable[[Exchange], Reason | None], ...]] = (
+    _method, _rule, _request_no_store, _well_formed, _status, _no_store, _private, _no_cache, _must_understand,
+    _vary_star, _set_cookie, _event_stream, _size,
+)  # fmt: skip
+
+
+def _freshness(case: Exchange) -> Freshness | Reason:
+    policy, rule, status = case.plan.policy, case.rule, case.head.status
+    overridden = rule is not None and rule.override and status in rule.ttls
+    fields, received = case.fields, case.response_time
+    explicit = explicit_lifetime(case.directives, fields, received, targeted=case.targeted)
+    if explicit is not None and not overridden:
+        return Freshness(Reason.EXPLICIT, explicit - case.initial_age)
+    # A ttl given here counts from here: a slow origin does not use it up.
+    if (ttl := policy.ttl_for(rule, status)) is not None:
+        return Freshness(Reason.RULE if rule is not None and status in rule.ttls else Reason.DEFAULT, ttl)
+    if policy.heuristic_freshness and status in _HEURISTIC and rule is not HEADERS_ONLY:
+        lifetime = heuristic_lifetime(fields, received)
+        if lifetime is not None:
+            return Freshness(Reason.HEURISTIC, lifetime - case.initial_age)
+    return Reason.NO_FRESHNESS if policy.ttl_for(rule, 200) is None else Reason.STATUS
+
+
+def is_stripped(rule: Rule | None, cookie: bytes) -> bool:
+    """Whether the rule removes this Set-Cookie line from the stored response."""
+    return rule is not None and rule.stripped.fullmatch(set_cookie_name(cookie)) is not None
+
+
+def content_length(fields: FieldLines) -> int | Invalid | None:
+    """Return Content-Length, None where it is absent, `Invalid` where lines disagree or are no number."""
+    values = set(fields.get(b"content-length", ()))
+    if not values:
+        return None
+    value = values.pop()
+    # Twenty digits are more than any body has, and int() refuses thousands of them.
+    return int(value) if not values and value.isdigit() and len(value) <= 20 else Invalid()

@@ -1,0 +1,104 @@
+"""The envelope around every value in a byte store: version, codec, times, tags with their generations, label.
+
+All that the engine needs to judge an entry travels inside the value, so that any store of bytes will do. An envelope
+of an unknown version is not an error but a miss: old and new code can share a store.
+
+    magic "\xc1L" | version | codec | created | fresh_until | expires | cost | number of tags | label length
+    then each tag (name length, name, generation length, generation), the label, the payload
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import msgspec
+
+from cachelayer.errors import DecodingError
+
+VERSION: Final = 1
+_MAGIC: Final = b"\xc1L"
+_HEAD: Final = struct.Struct("<2sBBddddHH")
+_TAG: Final = struct.Struct("<HB")
+
+#: Times are epoch seconds as float64; infinity means never.
+HEAD_SIZE: Final = _HEAD.size
+
+
+class Envelope(msgspec.Struct, frozen=True, gc=False):
+    """A value's bytes with what the engine must know about them.
+
+    Attributes:
+        codec: the number of the codec that made `payload`.
+        payload: the encoded value.
+        created: epoch seconds of the computation's end.
+        fresh_until: epoch seconds of the soft expiry.
+        expires: epoch seconds of the hard expiry.
+        cost: seconds that the computation took.
+        tags: names with the generation each had when the computation began.
+        label: the route, or "".
+    """
+
+    codec: int
+    payload: bytes
+    created: float
+    fresh_until: float
+    expires: float
+    cost: float = 0.0
+    tags: tuple[tuple[str, bytes], ...] = ()
+    label: str = ""
+
+
+def pack(envelope: Envelope) -> bytes:
+    """Return the envelope as bytes."""
+    label = envelope.label.encode()
+    head = _HEAD.pack(
+        _MAGIC,
+        VERSION,
+        envelope.codec,
+        envelope.created,
+        envelope.fresh_until,
+        envelope.expires,
+        envelope.cost,
+        len(envelope.tags),
+        len(label),
+    )
+    return b"".join((head, *map(_pack_tag, envelope.tags), label, envelope.payload))
+
+
+def unpack(data: bytes) -> Envelope:
+    """Return the envelope in `data`.
+
+    Raises:
+        DecodingError: truncated, foreign, or of a version that this code does not know.
+    """
+    try:
+        magic, version, codec, created, fresh_until, expires, cost, tag_count, label_size = _HEAD.unpack_from(data)
+        if magic != _MAGIC or version != VERSION:
+            raise DecodingError("not an envelope of this version")
+        tags, place = _unpack_tags(data, tag_count)
+        end = place + label_size
+        if end > len(data):
+            raise DecodingError("truncated envelope")
+        label = data[place:end].decode()
+    except (struct.error, UnicodeDecodeError) as error:
+        raise DecodingError(f"damaged envelope: {error}") from None
+    return Envelope(codec, data[end:], created, fresh_until, expires, cost, tags, label)
+
+
+def _pack_tag(tag: tuple[str, bytes]) -> bytes:
+    name, generation = tag[0].encode(), tag[1]
+    return b"".join((_TAG.pack(len(name), len(generation)), name, generation))
+
+
+def _unpack_tags(data: bytes, count: int) -> tuple[tuple[tuple[str, bytes], ...], int]:
+    place, tags = HEAD_SIZE, list[tuple[str, bytes]]()
+    for _ in range(count):
+        name_size, generation_size = _TAG.unpack_from(data, place)
+        middle = place + _TAG.size + name_size
+        end = middle + generation_size
+        if end > len(data):
+            raise DecodingError("truncated envelope")
+        tags.append((data[place + _TAG.size : middle].decode(), data[middle:end]))
+        place = end
+    return tuple(tags), place

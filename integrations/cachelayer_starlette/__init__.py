@@ -1,0 +1,1 @@
+"""cachelayer for Starlette."""
