@@ -38,15 +38,18 @@ class Computing:
     def remove(self, computation: Computation) -> None:
         """Forget a computation that has ended, or that nobody shall join any more."""
         key = computation.key
+        if key not in self._lone and self.flying.get(key) is not computation:
+            return
         with self._lock:
-            if self.flying.get(key) is computation:
-                del self.flying[key]
-            elif key in self._lone:
-                left = [other for other in self._lone[key] if other is not computation]
-                if left:
-                    self._lone[key] = left
-                else:
-                    del self._lone[key]
+            self.finish(computation)
+            left = [other for other in self._lone.pop(key, ()) if other is not computation]
+            if left:
+                self._lone[key] = left
+
+    def finish(self, computation: Computation) -> None:
+        """Forget one that others could join: called under the lock, where its result goes in."""
+        if self.flying.get(computation.key) is computation:
+            del self.flying[computation.key]
 
     def break_off(self, key: str) -> None:
         """Fence off the computations of `key`: called under the lock, by whatever changes the key."""

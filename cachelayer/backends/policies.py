@@ -18,8 +18,8 @@ class EvictionPolicy(Protocol):
     def touch(self, key: str, /) -> object:
         """Note a hit. Called without the store's lock; raises KeyError where the key has just gone."""
 
-    def victim(self) -> str:
-        """Return the key to evict next, without removing it."""
+    def evict(self) -> Any:
+        """Remove and return the entry that goes next; never called on an empty store."""
 
     def __setitem__(self, key: str, entry: Any, /) -> None:
         """Store or replace; the entry is the most recent one."""
@@ -41,13 +41,9 @@ class LRU(OrderedDict[str, Any]):
     # The builtin itself: a hit calls it bound, with no Python frame of ours between.
     touch = OrderedDict.move_to_end
 
-    def victim(self) -> str:
-        """Return the least recently used key."""
-        while True:
-            try:
-                return next(iter(self))
-            except RuntimeError:
-                pass  # A hit on another thread, which takes no lock, moved an entry between the two calls.
+    def evict(self) -> Any:
+        """Remove and return the least recently used entry: one C call, since hits take no lock."""
+        return self.popitem(last=False)[1]
 
 
 _POLICIES: Final[dict[str, Callable[[], EvictionPolicy]]] = {"lru": LRU}

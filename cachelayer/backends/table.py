@@ -51,20 +51,16 @@ class Tag:
         self.name = name
         self.alive = True
         self.keys: set[str] = set()
-        #: Emptied when the tag dies, for shortcuts that do not look at their entries' tags.
-        self.shortcuts: weakref.WeakSet[Shortcut] | None = None
-
-    def watch(self, shortcut: Shortcut) -> None:
-        """Empty `shortcut` when this tag dies."""
-        if self.shortcuts is None:
-            self.shortcuts = weakref.WeakSet()
-        self.shortcuts.add(shortcut)
+        #: Emptied when the tag dies: shortcuts whose users do not look at the tags of what they find.
+        self.shortcuts: dict[int, weakref.ref[Shortcut]] = {}
 
     def die(self) -> None:
         """Kill the entries of this tag, all at once."""
         self.alive = False
-        for shortcut in self.shortcuts or ():
-            shortcut.clear()
+        for reference in self.shortcuts.values():
+            shortcut = reference()
+            if shortcut is not None:
+                shortcut.clear()
 
 
 class Shortcut(dict[Any, Any]):
@@ -77,11 +73,10 @@ class Shortcut(dict[Any, Any]):
         #: What entries hold of it, so that it dies with its function.
         self.reference = weakref.ref(self)
 
-    def __hash__(self) -> int:  # type: ignore[override] # a place, not a value: the weak sets hold it by identity
-        return id(self)
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
+#: A shortcut, a place in it, and how many of the entry's tags, from the first, empty the shortcut when they die. The
+#: others are for the hit path to look at.
+Link = tuple[Shortcut, Any, int]
 
 
 class ObjectEntry(Entry, gc=False, eq=False):
@@ -113,8 +108,8 @@ class ObjectEntry(Entry, gc=False, eq=False):
 class Fenced(Computation, Protocol):
     """A computation under way, as the table sees it when its result comes in."""
 
-    def intact(self) -> bool:
-        """Whether nothing touched its key or tags since it began."""
+    #: Those it was begun under. If one has died since, its result is not stored.
+    tags: tuple[Tag, ...]
 
 
 class EntryTable:
@@ -135,6 +130,7 @@ class EntryTable:
         self._expiry = ExpiryQueue()
         self._tags: weakref.WeakValueDictionary[str, Tag] = weakref.WeakValueDictionary()
         self._condemned: deque[Tag] = deque()
+        self._requeue_at = 1024
         self._last_created = 0.0
         self._shortcut_hits: list[Counter] = []
         self._shortcut_base = 0
@@ -188,7 +184,7 @@ class EntryTable:
         """Store `entry`, whatever computations are under way: theirs will not overwrite it."""
         with self.lock:
             self.computing.break_off(entry.key)
-            return self._insert(entry)
+            return self._insert(entry, self.clock())
 
     def remove(self, key: str) -> bool:
         """Remove the key; whether a living entry was there."""
@@ -257,22 +253,11 @@ class EntryTable:
                         self._condemned.append(tag)
         return count
 
-    def link(self, entry: ObjectEntry, shortcut: Shortcut, place: Any, watched: int) -> None:
-        """Let `shortcut[place]` lead to `entry` for as long as it lives.
-
-        Args:
-            entry: what was stored or found under its key.
-            shortcut: the map.
-            place: where in it.
-            watched: how many of the entry's tags, from the first, empty the shortcut when they die; the others
-                are for the hit path to look at.
-        """
+    def link(self, entry: ObjectEntry, link: Link) -> None:
+        """Let `link` lead to `entry` for as long as it lives."""
         with self.lock:
-            if entry.link is None and self.live(entry.key) is entry:
-                entry.link = (shortcut.reference, place)
-                shortcut[place] = entry
-                for tag in entry.tags[:watched]:
-                    tag.watch(shortcut)
+            if entry.link is None and self._entries.get(entry.key) is entry and _lives(entry, self.clock()):
+                _link(entry, link)
 
     def count_hits_of(self, counter: Counter) -> None:
         """Add to this store's hits those that `counter` counts: hits through a shortcut never come here."""
@@ -286,10 +271,20 @@ class EntryTable:
         """All hits since the last reset, those through shortcuts included."""
         return self.hits.value + sum(counter.total for counter in self._shortcut_hits) - self._shortcut_base
 
-    def commit(self, computation: Fenced, entry: ObjectEntry) -> bool:
-        """Store a computation's result unless it was fenced off meanwhile."""
+    def commit(self, computation: Fenced, entry: ObjectEntry, link: Link | None = None) -> bool:
+        """Store a computation's result unless it was fenced off meanwhile, and let `link` lead to it."""
         with self.lock:
-            return computation.intact() and self._insert(entry)
+            if computation.broken:
+                return False
+            for tag in computation.tags:
+                if not tag.alive:
+                    return False
+            if not self._insert(entry, entry.created):
+                return False
+            self.computing.finish(computation)
+            if link is not None:
+                _link(entry, link)
+            return True
 
     def count_under(self, name: str) -> int:
         """Return how many living entries carry the tag."""
@@ -314,62 +309,72 @@ class EntryTable:
             for entry in gone:
                 self._drop(entry)
 
-    def _insert(self, entry: Entry) -> bool:
-        key, size, now = entry.key, _size(entry), self.clock()
-        self._reclaim(now, _RECLAIM)
-        if size > self._max_size:
-            self._discard(key)
-            return False
-        evicted = self._make_room(key, size, now)
-        self._place(entry, size)
+    def _insert(self, entry: Any, now: float) -> bool:
+        key, entries, expiry = entry.key, self._entries, self._expiry
+        size = len(entry.payload) if entry.__class__ is Entry else entry.size
+        if expiry.next_due <= now or self._condemned or expiry.queued > self._requeue_at:
+            self._reclaim(now, _RECLAIM)
+            expiry = self._expiry
+        evicted = None
+        old = entries.get(key)
+        if old is not None or self.size + size > self._max_size or len(entries) >= self._max_entries:
+            if size > self._max_size:
+                self._discard(key)
+                return False
+            evicted = self._make_room(old, size, now)
+            old = entries.get(key)
+        # Put in place at once, so that who reads without the lock finds the old entry or the new one.
+        entries[key] = entry
+        self.size += size
+        self.sets += 1
+        if old is not None:
+            self.size -= _size(old)
+            _forget(old)
         if entry.__class__ is not Entry:
-            for tag in entry.tags:  # type: ignore[attr-defined] # it is an ObjectEntry
+            for tag in entry.tags:
                 tag.keys.add(key)
         if entry.expires != NEVER:
-            self._expiry.add(key, entry.expires, now)
-        if evicted and self.on_evicted is not None:
-            for gone in evicted:  # Only now, since a listener may use the store.
-                self.on_evicted(gone)
+            expiry.add(key, entry.expires, now)
+        if evicted:
+            self._tell_evicted(evicted)
         return True
 
-    def _make_room(self, key: str, size: int, now: float) -> list[Any]:
-        """Evict until `size` bytes fit in the place of what `key` holds; return what of it lived."""
+    def _make_room(self, old: Any, size: int, now: float) -> list[Any]:
+        """Evict until `size` bytes fit, in the place of `old` if there is one; return what of it lived."""
+        entries = self._entries
         evicted: list[Any] = []
-        old = self._entries.get(key)
+        count, more = len(entries), size
         if old is not None:
-            self._entries.touch(key)
-        while not self._fits(old, size):
+            entries.touch(old.key)
+            count, more = -1, size - _size(old)
+        while self.size + more > self._max_size or count >= self._max_entries:
             if self._condemned:
                 self._reclaim_keys(self._take_condemned(_RECLAIM))
+                if old is not None and old.expires == DEAD:  # It was one of them, and gave its room back.
+                    old, count, more = None, len(entries), size
             else:
-                victim = self._entries.get(self._entries.victim())
-                if victim is not old and _lives(victim, now):
+                victim = entries.evict()
+                if _lives(victim, now):
                     evicted.append(victim)
-                self._drop(victim)
-            old = self._entries.get(key)
+                self.size -= _size(victim)
+                _forget(victim)
+            if count >= 0:
+                count = len(entries)
         self.evictions += len(evicted)
         return evicted
 
-    def _fits(self, old: Any, size: int) -> bool:
-        if old is None:
-            return self.size + size <= self._max_size and len(self._entries) < self._max_entries
-        return self.size - _size(old) + size <= self._max_size
-
-    def _place(self, entry: Entry, size: int) -> None:
-        """Put `entry` where there is room for it, and settle what was there."""
-        old = self._entries.get(entry.key)
-        self.size += size if old is None else size - _size(old)
-        self._entries[entry.key] = entry
-        self.sets += 1
-        if old is not None:
-            _forget(old)
+    def _tell_evicted(self, evicted: list[Any]) -> None:
+        """Tell the listener, only now that all is in place, since it may use the store."""
+        if self.on_evicted is not None:
+            for entry in evicted:
+                self.on_evicted(entry)
 
     def _reclaim(self, now: float, most: int | None) -> None:
         if self._expiry.next_due <= now:
             self._reclaim_keys(self._expiry.due(now))
         if self._condemned:
             self._reclaim_keys(self._take_condemned(most))
-        if self._expiry.queued > 2 * len(self._entries) + 1024:
+        if self._expiry.queued > self._requeue_at:
             self._requeue(now)
 
     def _reclaim_keys(self, keys: Iterable[str]) -> None:
@@ -395,6 +400,7 @@ class EntryTable:
         for entry in list(self._entries.values()):
             if entry.expires != NEVER:
                 self._expiry.add(entry.key, entry.expires, now)
+        self._requeue_at = 2 * len(self._entries) + 1024
 
     def _discard(self, key: str) -> None:
         entry = self._entries.get(key)
@@ -409,6 +415,15 @@ class EntryTable:
     def _locked_touch(self, key: str) -> object:
         with self.lock:
             return self._entries.touch(key)
+
+
+def _link(entry: ObjectEntry, link: Link) -> None:
+    shortcut, place, watched = link
+    entry.link = (shortcut.reference, place)
+    shortcut[place] = entry
+    for tag in entry.tags[:watched]:
+        # Assigned even where there is one: it may be that of a dead shortcut, whose id is free to be used again.
+        tag.shortcuts[id(shortcut)] = shortcut.reference
 
 
 def _size(entry: Any) -> int:
@@ -439,9 +454,10 @@ def _kill(entry: Any) -> None:
     if entry.__class__ is not Entry:
         entry.fresh_until = DEAD
         if entry.link is not None:
-            shortcut, place = entry.link[0](), entry.link[1]
+            reference, place = entry.link
+            shortcut = reference()
             if shortcut is not None and shortcut.get(place) is entry:
-                shortcut.pop(place, None)
+                del shortcut[place]
 
 
 class _Forks:

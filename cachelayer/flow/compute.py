@@ -24,7 +24,7 @@ from cachelayer.clock import Clock
 from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.events import CacheEvent, EventKind, Listeners
-from cachelayer.flow.flights import Flight, Landing, is_leading, start_leading, stop_leading
+from cachelayer.flow.flights import ABANDONED, Flight, Landed, Landing, is_leading, start_leading, stop_leading
 from cachelayer.flow.steps import Compute, Flow, Wait
 from cachelayer.flow.storage import Draft, Record, make_storage
 from cachelayer.outcomes import Outcome
@@ -124,7 +124,7 @@ class Engine:
             landing = yield Wait(flight, lookup.policy.lock_timeout)
             if landing is None:
                 return (yield from self._alone(lookup))
-            if landing.give is not None:
+            if landing is not ABANDONED:
                 return _collapsed(landing)
 
     def find(self, lookup: Lookup) -> Flow[Result | None]:
@@ -190,7 +190,7 @@ class Engine:
             # Cancelled, or interrupted: somebody else may want to go on.
             self.flights.abandon(flight)
             raise
-        self.flights.land(flight, _giver(result, lookup.policy.codec))
+        self.flights.land(flight, Landed(_giver(result, lookup.policy.codec)))
         return result
 
     def _alone(self, lookup: Lookup) -> Flow[Result]:
@@ -223,7 +223,7 @@ class Engine:
         try:
             record = yield from self._write(lookup, value, ttl, flight, seconds)
         except EncodingError as error:
-            self._unencodable(lookup, error)
+            self.unencodable(lookup.policy, error)
             return Result(Outcome.UNCACHEABLE, value, seconds=seconds, reason="unencodable")
         return Result(Outcome.MISS, value, record=record, seconds=seconds)
 
@@ -234,7 +234,7 @@ class Engine:
             try:
                 yield from self._write(lookup, Failure(error), policy.negative_ttl, flight, seconds)
             except EncodingError as unencodable:
-                self._unencodable(lookup, unencodable)
+                self.unencodable(lookup.policy, unencodable)
         self._failed(lookup, error)
         return Result(Outcome.ERROR, error=error, seconds=seconds)
 
@@ -252,13 +252,14 @@ class Engine:
         expires = NEVER if ttl is None else now + ttl
         return Draft(lookup.key, value, expires, expires, now, seconds, lookup.tags, lookup.policy.label)
 
-    def _unencodable(self, lookup: Lookup, error: EncodingError) -> None:
-        label = lookup.policy.label
+    def unencodable(self, policy: Policy, error: EncodingError) -> None:
+        """Warn, once for each label, that a result cannot be stored; or raise, where the policy is strict."""
+        label = policy.label
         message = (
             f"the result of {label} cannot be cached: {error}. Return plain values, annotate the return type with a "
             f"dataclass, msgspec.Struct, NamedTuple or Enum, or leave such results out with condition="
         )
-        if lookup.policy.strict:
+        if policy.strict:
             raise EncodingError(message) from error
         if label not in self._warned:
             self._warned.add(label)
@@ -282,7 +283,6 @@ def _lifetime(lookup: Lookup, value: Any) -> float | None:
 
 
 def _collapsed(landing: Landing) -> Result:
-    assert landing.give is not None
     try:
         return Result(Outcome.COLLAPSED, landing.give())
     except Exception as error:

@@ -14,7 +14,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -25,16 +25,31 @@ _leading: ContextVar[tuple[Flight, ...]] = ContextVar("cachelayer_leading", defa
 _thread: Final = threading.get_ident
 
 
-class Landing(msgspec.Struct, frozen=True):
-    """How a flight ended: `give` hands each waiter the value or raises the error; None where it was abandoned."""
+class Landing(Protocol):
+    """How a flight ended: `give` hands each waiter the value or raises the error."""
 
-    give: Callable[[], Any] | None
-
-
-_ABANDONED: Final = Landing(None)
+    def give(self) -> Any:
+        """Return the value or raise."""
 
 
-class Flight:
+class Landed(msgspec.Struct, frozen=True):
+    """A landing by a function."""
+
+    give: Callable[[], Any]
+
+
+class _Abandoned:
+    """The landing of a flight that ended without a result."""
+
+    def give(self) -> Any:
+        """Nobody asks."""
+        raise NotImplementedError
+
+
+ABANDONED: Final = _Abandoned()
+
+
+class Flight(msgspec.Struct, eq=False):
     """One computation under way, in this process; and what fences it off.
 
     Attributes:
@@ -47,16 +62,13 @@ class Flight:
         waiters: what wakes each of them.
     """
 
-    __slots__ = ("broken", "fence", "key", "landing", "tags", "thread", "waiters")
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.broken = False
-        self.tags: tuple[Tag, ...] = ()
-        self.fence: Any = None
-        self.thread = 0
-        self.landing: Landing | None = None
-        self.waiters: list[Callable[[], object]] = []
+    key: str
+    broken: bool = False
+    tags: tuple[Tag, ...] = ()
+    fence: Any = None
+    thread: int = 0
+    landing: Landing | None = None
+    waiters: list[Callable[[], object]] = []
 
     def intact(self) -> bool:
         """Whether nothing in this process touched its key or tags."""
@@ -101,7 +113,6 @@ class Flights:
 
     def __init__(self, computing: Computing) -> None:
         self._computing = computing
-        self.join_or_lead = computing.flying.setdefault
         #: Grows with each flight that ended: who sees it unchanged knows that nothing landed meanwhile.
         self.landings = 0
 
@@ -124,13 +135,20 @@ class Flights:
         """Let later callers start anew; those who wait already get what they wait for."""
         self._computing.remove(flight)
 
-    def land(self, flight: Flight, give: Callable[[], Any]) -> None:
-        """End `flight` with a value or error that `give` hands out."""
-        self._end(flight, Landing(give))
+    def land(self, flight: Flight, landing: Landing) -> None:
+        """End `flight` with a value or error."""
+        self._end(flight, landing)
 
     def abandon(self, flight: Flight) -> None:
         """End `flight` without a result: one of its waiters will lead the next."""
-        self._end(flight, _ABANDONED)
+        self._end(flight, ABANDONED)
+
+    def landed(self, flight: Flight, landing: Landing) -> None:
+        """Like `land`, for a flight whose result the table has just taken in."""
+        self.landings += 1
+        flight.landing = landing
+        if flight.waiters:
+            flight.end(landing)
 
     def _end(self, flight: Flight, landing: Landing) -> None:
         self.landings += 1

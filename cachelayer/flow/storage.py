@@ -16,7 +16,7 @@ from cachelayer.backends.base import CacheBackend
 from cachelayer.backends.computing import Computing
 from cachelayer.backends.generations import generation_key, new_generation
 from cachelayer.backends.memory import InMemoryBackend
-from cachelayer.backends.table import NEVER, EntryTable, ObjectEntry
+from cachelayer.backends.table import NEVER, EntryTable, ObjectEntry, Tag
 from cachelayer.clock import Clock
 from cachelayer.counters import Counter
 from cachelayer.errors import DecodingError
@@ -133,6 +133,9 @@ class LocalEntry(ObjectEntry, gc=False, eq=False):
         """Return the value, the caller's own where it could be changed."""
         return self.payload if self.load is None else self.load(self.payload)
 
+    #: It can be what a flight lands with.
+    give = value
+
 
 class ObjectStorage:
     """Values as objects in an `InMemoryBackend`: nothing here waits for anything."""
@@ -177,13 +180,13 @@ class ObjectStorage:
 
     def write(self, draft: Draft, codec: Codec, flight: Flight) -> Flow[Record | None]:
         """See `Storage.write`."""
-        entry = self._entry(draft, codec.keep(draft.value))
+        entry = self._draft(draft, codec)
         return entry if self.table.commit(flight, entry) else None
         yield
 
     def put(self, draft: Draft, codec: Codec) -> Flow[Record | None]:
         """See `Storage.put`."""
-        entry = self._entry(draft, codec.keep(draft.value))
+        entry = self._draft(draft, codec)
         return entry if self.table.put(entry) else None
         yield
 
@@ -202,20 +205,33 @@ class ObjectStorage:
         return self.table.clear()
         yield
 
-    def _entry(self, draft: Draft, kept: Snapshot) -> LocalEntry:
+    def entry(
+        self, key: str, kept: Snapshot, expires: float, created: float, cost: float, tags: tuple[Tag, ...]
+    ) -> LocalEntry:
+        """Return an entry that is fresh until it expires; times are epoch seconds, `cost` seconds."""
+        size = kept.size + HEAD_SIZE
         return LocalEntry(
-            draft.key,
+            key,
             kept.payload,
-            draft.expires,
-            draft.created,
-            draft.fresh_until,
+            expires,
+            created,
+            expires,
             kept.load,
-            kept.size + HEAD_SIZE,
-            tuple(map(self.table.tag, draft.tags)),
-            cost=draft.cost,
-            encode=kept.encode,
-            codec=kept.codec,
+            size,
+            tags,
+            None,
+            cost,
+            None,
+            kept.encode,
+            kept.codec,
         )
+
+    def _draft(self, draft: Draft, codec: Codec) -> LocalEntry:
+        tags = tuple(map(self.table.tag, draft.tags))
+        kept = codec.keep(draft.value)
+        entry = self.entry(draft.key, kept, draft.expires, draft.created, draft.cost, tags)
+        entry.fresh_until = draft.fresh_until
+        return entry
 
 
 # -- envelopes in any backend -----------------------------------------------------------------------------------

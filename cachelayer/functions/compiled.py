@@ -17,26 +17,27 @@ _TAGS: Final = """
                     if not _tag.alive:
                         raise KeyError"""
 _SOURCE: Final = """\
-def _make(_slow, _table):
+def _make(_slow, _get):
     _now = _touch = _tick = None
     def _bind(now, touch, tick):
         nonlocal _now, _touch, _tick
         _now, _touch, _tick = now, touch, tick
     {keyword} {name}({declaration}):{receiver}{hit}
-        return {wait}_slow({call})
+        return {wait}_slow({call}, {place})
     return {name}, _bind
 _compiled = _make
 """
 _TRY: Final = """
+        _place = {place}
         try:
-            _entry = {table}[{place}]
-            if _entry.fresh_until > _now():{tags}
+            _entry = {get}(_place)
+            if _entry is not None and _entry.fresh_until > _now():{tags}
                 _load = _entry.load
                 _value = _entry.payload if _load is None else _load(_entry.payload)
                 _touch(_entry.key)
                 _tick()
                 return _value
-        # Not there, dead, not hashable, or gone since: `slow` finds out, and calls what there is to call.
+        # Not hashable, dead, or gone since: `slow` finds out, and calls what there is to call.
         except (KeyError, TypeError):
             pass"""
 _RECEIVER: Final = """
@@ -47,27 +48,27 @@ Bind = Callable[[Any, Any, Any], None]
 
 
 def compile_call(
-    parameters: Parameters, name: str, slow: Callable[..., Any], table: Any, *, is_async: bool, tagged: bool
+    parameters: Parameters, name: str, slow: Callable[..., Any], get: Any, *, is_async: bool, tagged: bool
 ) -> tuple[Callable[..., Any], Bind]:
     """Return the callable of a plain function, and what binds it to a cache."""
     source = _fill(parameters, name, is_async=is_async, tagged=tagged, bound=False)
-    return _build(parameters, name, source, slow, table)
+    return _build(parameters, name, source, slow, get)
 
 
 def compile_bound_call(
-    parameters: Parameters, name: str, slow: Callable[..., Any], table: Any, *, is_async: bool, tagged: bool
+    parameters: Parameters, name: str, slow: Callable[..., Any], get: Any, *, is_async: bool, tagged: bool
 ) -> tuple[Callable[..., Any], Bind]:
-    """Return the callable of a bound method, whose first parameter is the bound object; `table` is by instance."""
+    """Return the callable of a bound method, whose first parameter is the bound object; `get` is by instance."""
     source = _fill(parameters, name, is_async=is_async, tagged=tagged, bound=True)
-    return _build(parameters, name, source, slow, table)
+    return _build(parameters, name, source, slow, get)
 
 
 def _fill(parameters: Parameters, name: str, *, is_async: bool, tagged: bool, bound: bool) -> str:
     skip = int(bound)
     declared = parameters.declaration(skip=skip)
-    table = "_table[_id(_instance)]" if bound else "_table"
+    get = "_get[_id(_instance)]" if bound else "_get"
     tags = _TAGS if tagged else ""
-    hit = _TRY.format(table=table, place=parameters.place(skip=skip), tags=tags) if parameters.fixed else ""
+    hit = _TRY.format(get=get, place=parameters.place(skip=skip), tags=tags) if parameters.fixed else ""
     return _SOURCE.format(
         keyword="async def" if is_async else "def",
         name=name,
@@ -76,13 +77,14 @@ def _fill(parameters: Parameters, name: str, *, is_async: bool, tagged: bool, bo
         hit=hit,
         wait="await " if is_async else "",
         call=parameters.forwarding("_instance" if bound else None),
+        place="_place" if parameters.fixed else "None",
     )
 
 
 def _build(
-    parameters: Parameters, name: str, source: str, slow: Callable[..., Any], table: Any
+    parameters: Parameters, name: str, source: str, slow: Callable[..., Any], get: Any
 ) -> tuple[Callable[..., Any], Bind]:
     scope = {"_type": type, "_id": id, **parameters.defaults}
     make = compile_function(name, source, scope)
-    call, bind = make(slow, table)
+    call, bind = make(slow, get)
     return call, bind

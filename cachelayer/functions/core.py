@@ -7,17 +7,17 @@ import itertools
 import typing
 import weakref
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cachelayer.backends.memory import InMemoryBackend
-from cachelayer.backends.table import EntryTable, Shortcut
+from cachelayer.backends.table import EntryTable, Link, Shortcut
 from cachelayer.cache import Cache
 from cachelayer.errors import ConfigurationError, KeyingError
 from cachelayer.events import CacheEvent, EventKind
 from cachelayer.flow.compute import Lookup, Policy, Result
 from cachelayer.flow.drivers import run
 from cachelayer.flow.steps import Flow
-from cachelayer.flow.storage import LocalEntry
+from cachelayer.flow.storage import LocalEntry, ObjectStorage
 from cachelayer.functions.keys import KeyMaker
 from cachelayer.functions.options import NOT_GIVEN, FunctionOptions
 from cachelayer.functions.parameters import Call, Parameters, make_binder
@@ -25,12 +25,19 @@ from cachelayer.outcomes import SERVED
 from cachelayer.stats import RouteStats
 from cachelayer.values.codecs import ValueCodec
 
+if TYPE_CHECKING:
+    from cachelayer.functions.quick import Quick
+
 #: Seconds to wait for another caller's computation where `lock_timeout=` names none. It ends deadlocks of functions
 #: that wait for each other; a computation that takes longer is run by its waiters too.
 DEFAULT_LOCK_TIMEOUT: Final = 30.0
 
 #: Arguments of exactly these types may lead to an entry by themselves: equal means the same, and never changes.
 _SIMPLE: Final = frozenset({str, int, bytes, bool, type(None)})
+
+
+#: The arguments, each with its type, by which a shortcut may find the entry; None where their number is not fixed.
+Place = tuple[Any, ...] | None
 
 
 class CacheInfo(NamedTuple):
@@ -84,6 +91,8 @@ class FunctionCore:
         #: Whether the first argument is the instance or class that the function is bound to.
         self.is_method = False
         self.shortcut = Shortcut()
+        #: How calls go that need no flow; None until it is known, and where they all need it.
+        self.quick: Quick | None = None
         self._choose = choose
         self._binding: Binding | None = None
         self.on_bound: list[Callable[[Binding], None]] = []
@@ -99,6 +108,7 @@ class FunctionCore:
     def rebind(self) -> None:
         """Make the compiled hit path anew for what the cache is now."""
         binding = self.binding()
+        self.quick = None
         for tell in self.on_bound:
             tell(binding)
         if binding.cache.listeners:
@@ -145,6 +155,29 @@ class FunctionCore:
         """Return the wrapper that users hold."""
         return self._wrapper()
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether every result is stored, for a constant time, with no tags: what `quick` is made for."""
+        options, ttl = self.options, self.binding().policy.ttl
+        constant = ttl is None or (isinstance(ttl, float) and ttl > 0)
+        return constant and not (options.condition or options.cache_exceptions or options.tags)
+
+    def prepare_quick(self) -> Quick | None:
+        """Return the quick way of this function; None where every call has to go through the flow."""
+        from cachelayer.functions.quick import Quick
+
+        binding = self.binding()
+        storage = binding.engine.storage
+        if isinstance(storage, ObjectStorage) and self.is_plain and not binding.cache.listeners:
+            self.quick = Quick(self, binding, storage)
+        return self.quick
+
+    def make_key_of(self, binding: Binding) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:
+        """Return what makes the key of a bound call, for a store that is not shared."""
+        if self.keys.custom or binding.cache.namespace:
+            return self.key_of
+        return self.keys.compile(binding.identity, method=self.is_method)
+
     # -- lookups ----------------------------------------------------------------------------------------------
 
     def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lookup:
@@ -166,15 +199,17 @@ class FunctionCore:
             self._check_receiver(args[0])
         return binding.cache.key(self.keys.key(binding.identity, args, kwargs, method=self.is_method))
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Result]:
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], place: Place = None) -> Flow[Result]:
         """Look a bound call up, compute it if need be, and count it."""
-        self._sweep_receivers()
+        self.sweep_receivers()
         lookup = self.lookup(args, kwargs)
         binding = self.binding()
         result = yield from binding.engine.get_or_compute(lookup)
         self._count(binding, lookup, result)
         if binding.table is not None and isinstance(result.record, LocalEntry) and result.error is None:
-            self._link(binding, binding.table, result.record, args, kwargs)
+            link = self.link_for(binding, args, place)
+            if link is not None and not binding.cache.listeners:
+                binding.table.link(result.record, link)
         return result
 
     # -- control ----------------------------------------------------------------------------------------------
@@ -224,8 +259,7 @@ class FunctionCore:
     def drop_shortcuts(self) -> None:
         """Send every call the longer way once."""
         self.shortcut.clear()
-        for shortcut in list(self.keys.receivers.shortcuts.values()):
-            shortcut.clear()
+        self.keys.receivers.clear()
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -245,24 +279,16 @@ class FunctionCore:
                 )
             )
 
-    def _link(
-        self, binding: Binding, table: EntryTable, entry: LocalEntry, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        """Let these very arguments lead to the entry from now on, if they are simple and nobody listens to hits."""
-        if not self.parameters.fixed or binding.cache.listeners or entry.link is not None:
-            return
-        shortcut, simple = self.shortcut, args
-        if self.is_method:
-            found = self.keys.receivers.shortcuts.get(id(args[0]))
-            if found is None:
-                return
-            shortcut, simple = found, args[1:]
-        values = (*simple, *(kwargs[name] for name in self.parameters.keyword_only))
-        if all(type(value) in _SIMPLE for value in values):
-            place = tuple(part for value in values for part in (value, type(value)))
-            table.link(entry, shortcut, place, len(binding.own_tags))
+    def link_for(self, binding: Binding, args: tuple[Any, ...], place: Place) -> Link | None:
+        """Return the link by which these very arguments may lead to their entry, None where they may not."""
+        if place is None or not _SIMPLE.issuperset(place[1::2]):
+            return None
+        if not self.is_method:
+            return self.shortcut, place, len(binding.own_tags)
+        shortcut = self.keys.receivers.shortcut(args[0])
+        return None if shortcut is None else (shortcut, place, len(binding.own_tags))
 
-    def _sweep_receivers(self) -> None:
+    def sweep_receivers(self) -> None:
         """Remove the entries of instances that are gone."""
         ended, table = self.keys.receivers.ended, self.binding().table
         while ended and table is not None:

@@ -44,7 +44,8 @@ class Parameters:
 
     def declaration(self, *, skip: int = 0) -> str:
         """Return the parameters as in `def f(...)`, without the first `skip`; defaults are names of `defaults`."""
-        parts, last = list[str](), None
+        parts: list[str] = []
+        last = None
         for parameter in self.all[skip:]:
             if last is parameter.POSITIONAL_ONLY and parameter.kind is not last:
                 parts.append("/")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from cachelayer.backends.table import Shortcut
@@ -31,8 +32,9 @@ class Receivers:
     """The living instances on which one cached method was called."""
 
     def __init__(self) -> None:
-        #: By id, for the compiled hit path; an instance's end removes its item before its id is free again.
-        self.shortcuts: dict[int, Shortcut] = {}
+        #: By id, for the compiled hit path: what looks a place up in the instance's shortcut. An instance's end
+        #: removes its item before its id is free again.
+        self.finders: dict[int, Callable[[Any], Any]] = {}
         self._known: dict[int, Receiver] = {}
         #: Shortcuts of instances that are gone, whose entries wait to be removed. Only appended to at an instance's
         #: end, which may come at any time and in any thread, also while a lock is held.
@@ -45,11 +47,21 @@ class Receivers:
         if receiver is None:
             receiver = Receiver(instance, lambda _: self._forget(place))
             self._known[place] = receiver
-            self.shortcuts[place] = receiver.shortcut
+            self.finders[place] = receiver.shortcut.get
         return receiver
 
+    def shortcut(self, instance: Any) -> Shortcut | None:
+        """Return the instance's shortcut; None where it is not known."""
+        receiver = self._known.get(id(instance))
+        return None if receiver is None else receiver.shortcut
+
+    def clear(self) -> None:
+        """Empty every shortcut."""
+        for receiver in list(self._known.values()):
+            receiver.shortcut.clear()
+
     def _forget(self, place: int) -> None:
-        self.shortcuts.pop(place, None)
+        self.finders.pop(place, None)
         receiver = self._known.pop(place, None)
         if receiver is not None and receiver.shortcut:
             self.ended.append(receiver.shortcut)

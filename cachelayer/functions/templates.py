@@ -48,7 +48,7 @@ class Template:
         return "".join(literal + self._field(field, arguments) for literal, field in self._parts)
 
     def _parse(self, parameters: frozenset[str]) -> list[tuple[str, str | None]]:
-        parts = list[tuple[str, str | None]]()
+        parts: list[tuple[str, str | None]] = []
         try:
             parsed = list(_formatter.parse(self.text))
         except ValueError as error:
@@ -72,7 +72,7 @@ class Template:
 
     def _separators(self) -> frozenset[str]:
         """Return the characters that values must escape since they are all that separates two fields."""
-        separators = frozenset[str]()
+        separators: frozenset[str] = frozenset()
         before = [literal for literal, field in self._parts if field is not None]
         for literal in map(frozenset, before[1:]):
             if literal <= _PLAIN:

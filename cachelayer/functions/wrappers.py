@@ -14,11 +14,11 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, ov
 import msgspec
 import wrapt
 
-from cachelayer.flow.compute import Result
 from cachelayer.flow.drivers import arun, run
 from cachelayer.functions.compiled import compile_bound_call, compile_call
 from cachelayer.functions.core import Binding, CacheInfo, FunctionCore
 from cachelayer.functions.parameters import Call
+from cachelayer.functions.quick import make_slow, make_slow_async
 from cachelayer.stats import RouteStats
 
 P = ParamSpec("P")
@@ -131,7 +131,7 @@ class AsyncControls(Controls[P, R]):
 # -- bound ------------------------------------------------------------------------------------------------------
 
 
-class _Bound(msgspec.Struct, eq=False, weakref=True):
+class _Bound(msgspec.Struct, eq=False):
     """A cached method bound to an instance or class. Its subclasses are made for each function."""
 
     instance: Any
@@ -263,8 +263,8 @@ def make_wrapper(core: FunctionCore) -> Any:
     """Return the wrapper of a function: of a class of its own, whose `__call__` is compiled for it."""
     is_async = inspect.iscoroutinefunction(core.function)
     name, tagged = core.function.__name__, bool(core.options.tags)
-    slow = _slow_async(core) if is_async else _slow(core)
-    call, bind = compile_call(core.parameters, core.python_name, slow, core.shortcut, is_async=is_async, tagged=tagged)
+    slow: Any = make_slow_async(core) if is_async else make_slow(core)
+    call, bind = compile_call(core.parameters, core.python_name, slow, core.shortcut.get, is_async=is_async, tagged=tagged)
     core.on_bound.append(_binder(bind))
     base: Any = AsyncCachedFunction if is_async else CachedFunction
     namespace = {"__call__": staticmethod(call), "__get__": _getter(core, slow, is_async, tagged)}
@@ -274,29 +274,31 @@ def make_wrapper(core: FunctionCore) -> Any:
 
 
 def _getter(core: FunctionCore, slow: Callable[..., Any], is_async: bool, tagged: bool) -> Callable[..., Any]:
-    """Return the function's `__get__`. The bound class is made when a method is first bound."""
-    made: Any = None
+    """Return the function's first `__get__`: it makes the bound class, and a second one in its own place."""
 
-    def make() -> Any:
-        core.is_method = True
-        call, bind = compile_bound_call(
-            core.parameters, core.python_name, slow, core.keys.receivers.shortcuts, is_async=is_async, tagged=tagged
-        )
-        core.on_bound.append(_binder(bind))
-        core.rebind()
-        controls: Any = BoundAsyncCachedFunction if is_async else BoundCachedFunction
-        namespace = {"__call__": call, "_core": lambda self: core}
-        return type(f"Bound_{core.python_name}", (_Bound, controls), namespace)
-
-    def __get__(self: Any, instance: Any, owner: Any = None) -> Any:  # noqa: N807 - it becomes the method of that name
-        nonlocal made
+    def __get__(self: Any, instance: Any, owner: Any = None) -> Any:  # noqa: N807 - becomes that method
         if instance is None:
             return self
-        if made is None:
-            made = make()
-        return made(instance)
+        bound = _bound_class(core, slow, is_async, tagged)
+
+        def __get__(self: Any, instance: Any, owner: Any = None) -> Any:  # noqa: N807 - becomes that method
+            return self if instance is None else bound(instance)
+
+        type(self).__get__ = __get__
+        return bound(instance)
 
     return __get__
+
+
+def _bound_class(core: FunctionCore, slow: Callable[..., Any], is_async: bool, tagged: bool) -> Any:
+    core.is_method = True
+    call, bind = compile_bound_call(
+        core.parameters, core.python_name, slow, core.keys.receivers.finders, is_async=is_async, tagged=tagged
+    )
+    core.on_bound.append(_binder(bind))
+    core.rebind()
+    controls: Any = BoundAsyncCachedFunction if is_async else BoundCachedFunction
+    return type(f"Bound_{core.python_name}", (_Bound, controls), {"__call__": call, "_core": lambda self: core})
 
 
 def _binder(bind: Callable[[Any, Any, Any], None]) -> Callable[[Binding], None]:
@@ -306,30 +308,6 @@ def _binder(bind: Callable[[Any, Any, Any], None]) -> Callable[[Binding], None]:
             bind(binding.cache.clock, table.touch, binding.counters.shortcut_hits.tick)
 
     return on_bound
-
-
-def _slow(core: FunctionCore) -> Callable[..., Any]:
-    def slow(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return _give(run(core.call(args, kwargs)))
-
-    return slow
-
-
-def _slow_async(core: FunctionCore) -> Callable[..., Any]:
-    async def slow(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return _give(await arun(core.call(args, kwargs)))
-
-    return slow
-
-
-def _give(result: Result) -> Any:
-    if result.error is None:
-        return result.value
-    try:
-        raise result.error
-    finally:
-        # Else the error would hold this frame, and this frame the error, until the next garbage collection.
-        del result
 
 
 def _never_called(*args: Any) -> Any:

@@ -55,7 +55,11 @@ def primary_key(request: Request, host: str, rule: Rule | None, extra: tuple[byt
     target = request.path + b"?" + query if query else request.path
     readable = f"GET {request.scheme}://{host}{target.decode('latin-1')}"
     # Of a plain target, the bytes that may stand in one taken away, at most the "?" before the query is left.
-    if not extra and target.translate(None, _PLAIN) == (b"?" if query else b"") and len(readable) <= _PLAIN_LENGTH:
+    if (
+        not extra
+        and target.translate(None, _PLAIN) == (b"?" if query else b"")
+        and len(readable) <= _PLAIN_LENGTH
+    ):
         return readable
     parts = (request.scheme.encode(), host.encode(), request.path, query, *extra)
     return f"GET {_NOT_PLAIN.sub('.', readable[4:_PLAIN_LENGTH])}#{sha256(joined(parts)).hexdigest()}"

@@ -76,7 +76,7 @@ def plan_lookup(request: Request, policy: Policy) -> Plan:
     if request.method not in _METHODS:
         return Plan(request, policy, reason=Reason.METHOD)
     fields = _relevant(request.headers)
-    hosts = fields.pop(_HOST, (request.host or b"",))
+    hosts = fields.pop(_HOST, None) or (request.host or b"",)
     rule = policy.rule_for(request) if policy.rule_list else None
     reason = _bypass_by_fields(fields) if fields else None
     if rule is not None and reason is None:
@@ -108,7 +108,9 @@ def _keyed(
 
 def _relevant(headers: Headers) -> dict[bytes, tuple[bytes, ...]]:
     fields: dict[bytes, tuple[bytes, ...]] = {}
-    for field, value in [line for line in headers if line[0] not in _USUAL]:
+    for field, value in headers:
+        if field in _USUAL:
+            continue
         name = field.lower()
         if name in _RELEVANT:
             fields[name] = (*fields[name], value) if name in fields else (value,)

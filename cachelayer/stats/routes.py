@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from cachelayer.counters import Counter
@@ -13,14 +14,19 @@ from cachelayer.stats.snapshots import RouteStats
 #: Labels kept apart; what comes later is counted under `OTHER`.
 MOST_LABELS: Final = 500
 MOST_REASONS: Final = 50
+MOST_PENDING: Final = 1000
 OTHER: Final = "<other>"
 
 
 class RouteCounters:
     """The counters of one label.
 
-    `tick[outcome]()` counts a lookup at the cost of one C call; `record` counts one with its times.
+    `tick[outcome]()` counts a lookup at the cost of one C call, `note_miss(seconds)` a miss with the time that the
+    origin took; `record` counts one of any outcome with all that is known of it.
     """
+
+    #: Counts a miss: atomic, and takes no lock.
+    note_miss: Callable[[float], object]
 
     def __init__(self, route: str) -> None:
         self.route = route
@@ -41,24 +47,25 @@ class RouteCounters:
             size: body bytes served from the cache.
         """
         self.tick[outcome]()
-        if not (seconds or reason or size):
-            return
-        with self._lock:
-            if outcome in SERVED:
-                self._hit_calls += 1
-                self._hit_seconds += seconds
-                self._bytes_served += size
-            else:
-                self._origin_calls += 1
-                self._origin_seconds += seconds
-            if reason:
-                self._count_reason(reason)
+        if seconds or reason or size:
+            self._pending.append((outcome, seconds, reason, size))
+            if len(self._pending) > MOST_PENDING:
+                with self._lock:
+                    self._settle()
+
+    def settle_if_many(self) -> None:
+        """Keep what waits to be added up bounded; for callers of `note_miss`."""
+        if len(self._missed) > MOST_PENDING:
+            with self._lock:
+                self._settle()
 
     def snapshot(self) -> RouteStats:
         """Return the counts as they are now."""
         with self._lock:
+            self._settle()
             counts = {outcome.value: counter.value for outcome, counter in self._counts.items()}
             counts[Outcome.HIT] += self.shortcut_hits.value
+            counts[Outcome.MISS] += self._misses
             return RouteStats(
                 route=self.route,
                 origin_calls=self._origin_calls,
@@ -78,11 +85,34 @@ class RouteCounters:
             self.shortcut_hits.reset()
             self._reset_times()
 
+    def _settle(self) -> None:
+        """Add up what was recorded since the last time."""
+        for _ in range(len(self._missed)):
+            self._misses += 1
+            self._origin_calls += 1
+            self._origin_seconds += self._missed.popleft()
+        for _ in range(len(self._pending)):
+            outcome, seconds, reason, size = self._pending.popleft()
+            if outcome in SERVED:
+                self._hit_calls += 1
+                self._hit_seconds += seconds
+                self._bytes_served += size
+            else:
+                self._origin_calls += 1
+                self._origin_seconds += seconds
+            if reason:
+                self._count_reason(reason)
+
     def _count_reason(self, reason: str) -> None:
         known = reason if reason in self._reasons or len(self._reasons) < MOST_REASONS else OTHER
         self._reasons[known] = self._reasons.get(known, 0) + 1
 
     def _reset_times(self) -> None:
+        # Appending is atomic and takes no lock; the sums are made when somebody asks.
+        self._pending: deque[tuple[Outcome, float, str, int]] = deque()
+        self._missed: deque[float] = deque()
+        self.note_miss = self._missed.append
+        self._misses = 0
         self._origin_calls = self._hit_calls = self._bytes_served = 0
         self._origin_seconds = self._hit_seconds = 0.0
         self._reasons: dict[str, int] = {}

@@ -53,9 +53,7 @@ class ValueCodec:
 
     def keep(self, value: Any) -> Snapshot:
         """Return the value kept for this process, or raise EncodingError."""
-        if type(value) is Failure:
-            return _keep_failure(value)
-        return snapshot(value)
+        return snapshot(value) if type(value) is not Failure else _keep_failure(value)
 
     def encode(self, value: Any) -> tuple[int, bytes]:
         """Return the codec's number and the value's bytes, or raise EncodingError."""

@@ -92,7 +92,8 @@ def _pack_tag(tag: tuple[str, bytes]) -> bytes:
 
 
 def _unpack_tags(data: bytes, count: int) -> tuple[tuple[tuple[str, bytes], ...], int]:
-    place, tags = HEAD_SIZE, list[tuple[str, bytes]]()
+    place = HEAD_SIZE
+    tags: list[tuple[str, bytes]] = []
     for _ in range(count):
         name_size, generation_size = _TAG.unpack_from(data, place)
         middle = place + _TAG.size + name_size

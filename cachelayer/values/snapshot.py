@@ -1,7 +1,8 @@
 """Values within this process: kept so that no caller can change what another one gets.
 
 - Immutable values are kept as they are.
-- Small plain containers (dict, list of JSON-like values) are kept as MessagePack and rebuilt for each caller.
+- A dict, list or set of immutable values is copied for each caller.
+- Nested plain containers (dict, list of JSON-like values) are kept as MessagePack and rebuilt for each caller.
 - Anything else is pickled, within the process and never read from outside it.
 """
 
@@ -20,9 +21,9 @@ from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.values.numbers import LOCAL, TREE
 from cachelayer.values.tree import encode_tree
 
-_INT64: Final = range(-(2**63), 2**63)
 _SIMPLE: Final = frozenset({type(None), bool, float, str, bytes})
 _IMMUTABLE: Final = _SIMPLE | {int, complex, Decimal, datetime, date, time, timedelta, UUID}
+_COPIES: Final[dict[type, Callable[[Any], Any]]] = {dict: dict.copy, list: list.copy, set: set.copy}
 _DEEPEST: Final = 50
 
 _encode_plain = msgspec.msgpack.encode
@@ -58,20 +59,18 @@ class LoadError(KeyError, DecodingError):
 def snapshot(value: Any) -> Snapshot:
     """Return `value` kept safe from its callers, or raise EncodingError where it cannot be copied."""
     kind = type(value)
-    if kind is int and value in _INT64:
-        return Snapshot(value, None, encode_tree, TREE, _int_size(value))
+    if kind is int and -(2**63) <= value < 2**63:
+        return Snapshot(value, None, encode_tree, TREE, len(_encode_plain(value)))
     if _is_immutable(value, 0) and (size := _tree_size(value)) is not None:
         return Snapshot(value, None, encode_tree, TREE, size)
+    copy = _COPIES.get(kind)
+    if copy is not None and _is_flat(value, kind) and (size := _tree_size(value)) is not None:
+        return Snapshot(copy(value), copy, encode_tree, TREE, size)
     if (kind is dict or kind is list) and _is_plain(value, 0):
         data = _encode_plain(value)
         return Snapshot(data, _decode_plain, None, LOCAL, len(data))
     data = _pickle(value)
     return Snapshot(data, _unpickle, None, LOCAL, len(data))
-
-
-def _int_size(value: int) -> int:
-    """Length of the int in MessagePack."""
-    return len(_encode_plain(value))
 
 
 def _tree_size(value: Any) -> int | None:
@@ -84,12 +83,21 @@ def _tree_size(value: Any) -> int | None:
 
 def _is_immutable(value: Any, depth: int) -> bool:
     kind = type(value)
+    if kind in _SIMPLE:
+        return True
     if kind in _IMMUTABLE:
         # Zones of one's own making may hold state.
         return kind not in (datetime, time) or value.tzinfo is None or _is_known_zone(value.tzinfo)
     if kind is tuple or kind is frozenset:
         return depth < _DEEPEST and all(_is_immutable(item, depth + 1) for item in value)
     return False
+
+
+def _is_flat(value: Any, kind: type) -> bool:
+    """Whether a container holds nothing that could be changed, so that a shallow copy is one's own."""
+    if kind is dict and not all(_is_immutable(item, 0) for item in value.values()):
+        return False
+    return all(_is_immutable(item, 0) for item in value)
 
 
 def _is_known_zone(zone: Any) -> bool:
@@ -101,7 +109,7 @@ def _is_plain(value: Any, depth: int) -> bool:
     if kind in _SIMPLE:
         return True
     if kind is int:
-        return value in _INT64
+        return -(2**63) <= value < 2**63
     if depth > _DEEPEST:
         return False
     if kind is list:

@@ -1,0 +1,62 @@
+"""An application served by uvicorn, in a thread of this process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from cachelayer.errors import CacheLayerError
+
+HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 8000
+
+
+class PortTakenError(CacheLayerError, OSError):
+    """The port that was asked for cannot be served on."""
+
+
+def listen(port: int | None) -> socket.socket:
+    """Return a socket that listens on a port; None takes 8000, or any free port where 8000 is taken.
+
+    Raises:
+        PortTakenError: the port that was asked for cannot be had.
+    """
+    if port is not None:
+        return _listen(port)
+    try:
+        return _listen(DEFAULT_PORT)
+    except PortTakenError:
+        return _listen(0)
+
+
+def url_of(listening: socket.socket) -> str:
+    """Return where the socket listens."""
+    return f"http://{HOST}:{listening.getsockname()[1]}"
+
+
+@contextmanager
+def serving(app: ASGIApp, listening: socket.socket) -> Iterator[str]:
+    """Serve `app` while in the block; gives its address. Requests that come before it is ready wait for it."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    thread = threading.Thread(target=server.run, args=([listening],), name="server")
+    thread.start()
+    try:
+        yield url_of(listening)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server((HOST, port))
+    except (OSError, OverflowError) as error:
+        raise PortTakenError(
+            f"cannot serve on {HOST}:{port}: {error}; choose another port with --port, or leave it out for a free one"
+        ) from error
