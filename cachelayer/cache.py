@@ -51,7 +51,8 @@ class Cache:
         if not isinstance(namespace, str):
             raise OptionTypeError(f"namespace must be str, not {type(namespace).__name__}")
         self.backend = _make_backend(backend, clock)
-        self.clock: Clock = clock or getattr(self.backend, "clock", system_clock)
+        own: Clock = getattr(self.backend, "clock", system_clock)
+        self.clock: Clock = clock or own
         self.namespace = namespace
         self.default_ttl = parse_duration(default_ttl, name="default_ttl")
         self.name = name
@@ -183,7 +184,9 @@ _default: Cache | None = None
 _used = False
 
 
-def configure(backend_or_url: CacheBackend | str | None = None, *, replace: bool = False, **options: Any) -> Cache:
+def configure(
+    backend_or_url: CacheBackend | str | None = None, *, replace: bool = False, **options: Any
+) -> Cache:
     """Make the cache that functions and middlewares use when they name none.
 
     Args:
@@ -198,7 +201,7 @@ def configure(backend_or_url: CacheBackend | str | None = None, *, replace: bool
     with _lock:
         if _used and not replace:
             raise ConfigurationError(
-                "the default cache is in use already: call configure() before the first cached call, or pass replace=True"
+                "the default cache is in use already: call configure() before anything is cached, or pass replace=True"
             )
         _default, _used = Cache(backend_or_url or os.environ.get(URL_VARIABLE), **options), False
         return _default
@@ -206,7 +209,7 @@ def configure(backend_or_url: CacheBackend | str | None = None, *, replace: bool
 
 def default_cache() -> Cache:
     """Return the process's default cache, made at first use from `CACHELAYER_URL`, or in memory."""
-    global _default, _used
+    global _default, _used  # noqa: PLW0603 - the process's one default
     with _lock:
         if _default is None:
             _default = Cache(os.environ.get(URL_VARIABLE) or None)
@@ -225,7 +228,9 @@ def choose_cache(cache: Cache | None, backend: CacheBackend | str | None) -> Cal
         raise ConfigurationError("cache= and backend= exclude each other: pass Cache(backend) as cache=")
     if cache is not None:
         if not isinstance(cache, Cache):
-            raise OptionTypeError(f"cache must be a Cache, not {type(cache).__name__}: pass stores as backend=")
+            raise OptionTypeError(
+                f"cache must be a Cache, not {type(cache).__name__}: pass stores as backend="
+            )
         return lambda: cache
     if backend is not None:
         made = cache_over(backend)

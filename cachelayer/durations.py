@@ -12,8 +12,8 @@ from cachelayer.errors import ConfigurationError, OptionTypeError
 Duration = float | timedelta | str | None
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_TEXT: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+", re.ASCII)
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
+_TEXT: Final = re.compile(r"(?: *\d+(?:\.\d+)? *(?:ms|[smhdw]))+ *", re.ASCII)
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?) *(ms|[smhdw])", re.ASCII)
 _FORMS: Final = 'give seconds, a timedelta, text like "2h5m", or None'
 
 
@@ -33,7 +33,9 @@ def parse_duration(value: Duration, *, name: str = "ttl") -> float | None:
         return None
     seconds = _seconds(value, name)
     if not math.isfinite(seconds) or seconds < 0:
-        raise ConfigurationError(f"{name}={value!r} is not a duration: it must be 0 or more and finite; {_FORMS}")
+        raise ConfigurationError(
+            f"{name}={value!r} is not a duration: it must be 0 or more and finite; {_FORMS}"
+        )
     return seconds
 
 
@@ -56,7 +58,8 @@ def _to_float(value: float, name: str) -> float:
 
 
 def _from_text(text: str, name: str) -> float:
-    compact = text.replace(" ", "").lower()
-    if not _TEXT.fullmatch(compact):
+    lower = text.lower()
+    # Spaces may stand between numbers and units, not within: "1 5m" is no 15 minutes, "5m s" no 5 ms.
+    if not _TEXT.fullmatch(lower):
         raise ConfigurationError(f"{name}={text!r} is not a duration; {_FORMS}")
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(compact))
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(lower))

@@ -29,4 +29,6 @@ class Outcome(StrEnum):
 
 
 #: Outcomes in which the caller was served without a computation of its own.
-SERVED = frozenset({Outcome.HIT, Outcome.STALE_HIT, Outcome.ERROR_HIT, Outcome.REVALIDATED, Outcome.COLLAPSED})
+SERVED = frozenset(
+    {Outcome.HIT, Outcome.STALE_HIT, Outcome.ERROR_HIT, Outcome.REVALIDATED, Outcome.COLLAPSED}
+)

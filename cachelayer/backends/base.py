@@ -18,7 +18,7 @@ import os
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar, Final, Self
 
@@ -44,7 +44,7 @@ class _ProcessGuard:
         self._lock = threading.RLock()
 
     @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __call__(self) -> Generator[None]:
         with self._lock:
             yield
 
@@ -222,7 +222,9 @@ class CacheBackend(ABC):
         await self.aclose()
 
     def _unsupported(self, what: str) -> UnsupportedOperationError:
-        return UnsupportedOperationError(f"{type(self).__name__} does not support {what}: override it to add it")
+        return UnsupportedOperationError(
+            f"{type(self).__name__} does not support {what}: override it to add it"
+        )
 
     # -- async twins ------------------------------------------------------------------------------------------
 
@@ -348,4 +350,3 @@ def parse_integer(key: str, value: bytes) -> int:
     if not _INTEGER.fullmatch(value):
         raise ConfigurationError(f"incr: the value under {key!r} is not an integer")
     return int(value)
-

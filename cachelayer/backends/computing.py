@@ -23,7 +23,7 @@ class Computing:
         lock: guards every change but `flying.setdefault`, which is atomic by itself.
     """
 
-    def __init__(self, lock: RLock) -> None:  # type: ignore[valid-type] # RLock is a function until Python 3.13
+    def __init__(self, lock: RLock) -> None:
         self._lock: Any = lock
         #: By key, the one that others who want it join.
         self.flying: dict[str, Any] = {}
@@ -59,6 +59,11 @@ class Computing:
         for lone in self._lone.get(key, ()):
             lone.broken = True
 
+    def forget_all(self) -> None:
+        """Forget every computation, without fencing it off."""
+        self.flying.clear()
+        self._lone.clear()
+
     def break_all(self) -> None:
         """Fence off every computation."""
         for key in [*self.flying, *self._lone]:
@@ -71,8 +76,7 @@ _all: weakref.WeakSet[Computing] = weakref.WeakSet()
 
 def _after_fork_in_child() -> None:
     for computing in list(_all):
-        computing.flying.clear()
-        computing._lone.clear()
+        computing.forget_all()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Callable
 from math import frexp
 from typing import Final
 
@@ -27,7 +28,7 @@ class ExpiryQueue:
         self._ends: list[float] = []
         # The bucket that was added to last: with a constant lifetime the next key goes there too.
         self._start = self._end = 0.0
-        self._append = _nowhere
+        self._append: Callable[[str], object] = _nowhere
         #: When the next bucket is due, infinity if there is none.
         self.next_due = math.inf
         self.queued = 0

@@ -52,7 +52,7 @@ class Lock:
         token, self._token = self._token, b""
         return bool(token) and self._backend.release_lease(self.name, token)
 
-    async def aacquire(self, timeout: float = 0.0) -> bool:  # noqa: ASYNC109 - the sync twin's argument
+    async def aacquire(self, timeout: float = 0.0) -> bool:
         """Async twin of `acquire`."""
         token = secrets.token_bytes(16)
         for pause in _pauses(timeout):

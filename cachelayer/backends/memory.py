@@ -92,7 +92,7 @@ class InMemoryBackend(DirectBackend):
         except KeyError:
             pass  # Evicted since it was found: the read came first.
         table.hits.tick()
-        return entry.payload if entry.__class__ is Entry else _bytes_of(entry)  # type: ignore[no-any-return]
+        return _bytes_of(entry)
 
     def set(self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None) -> bool:
         """Store `value`; False (and nothing under `key`) where ttl is 0 or less or the value is too large."""
@@ -157,7 +157,7 @@ class InMemoryBackend(DirectBackend):
         entry = self._table_of(key).live(key)
         # Read once: it turns to -inf when the entry is removed meanwhile.
         expires = DEAD if entry is None else entry.expires
-        if expires == DEAD:
+        if entry is None or expires == DEAD:
             return None
         value = _bytes_of(entry)
         return CacheEntry(
@@ -278,7 +278,9 @@ def _bytes_of(entry: Any) -> bytes:
 def _positive(ttl: float) -> bool:
     """Whether ttl (seconds) is above 0; raises where it is no number of seconds at all."""
     if ttl.__class__ not in (float, int) and (isinstance(ttl, bool) or not isinstance(ttl, (float, int))):
-        raise OptionTypeError(f"ttl must be seconds as int or float, or None, not {type(ttl).__name__}: {ttl!r}")
+        raise OptionTypeError(
+            f"ttl must be seconds as int or float, or None, not {type(ttl).__name__}: {ttl!r}"
+        )
     if not ttl <= sys.float_info.max:
         raise ConfigurationError("ttl is nan, infinite or too large: give seconds, or None for ever")
     return ttl > 0

@@ -9,7 +9,9 @@ import msgspec
 from cachelayer.backends.entry import Metadata
 from cachelayer.errors import OptionTypeError
 
-_REMEDY = "metadata must be a mapping of strings to JSON-like values (str, int, float, bool, None, list, dict)"
+_REMEDY = (
+    "metadata must be a mapping of strings to JSON-like values (str, int, float, bool, None, list, dict)"
+)
 
 
 def encode_metadata(metadata: Metadata) -> bytes:
@@ -29,4 +31,6 @@ def encode_metadata(metadata: Metadata) -> bytes:
 
 def copy_metadata(metadata: Metadata | None) -> Metadata | None:
     """Return a copy that no caller can change, checked to be what any backend could store."""
-    return None if metadata is None else msgspec.json.decode(encode_metadata(metadata), type=dict[str, object])
+    return (
+        None if metadata is None else msgspec.json.decode(encode_metadata(metadata), type=dict[str, object])
+    )

@@ -14,32 +14,39 @@ class EvictionPolicy(Protocol):
 
     def get(self, key: str, /) -> Any:
         """Return the entry or None; must be one atomic read, since hits take no lock."""
+        ...
 
     def touch(self, key: str, /) -> object:
         """Note a hit. Called without the store's lock; raises KeyError where the key has just gone."""
+        ...
 
     def evict(self) -> Any:
         """Remove and return the entry that goes next; never called on an empty store."""
+        ...
 
     def __setitem__(self, key: str, entry: Any, /) -> None:
         """Store or replace; the entry is the most recent one."""
+        ...
 
     def __len__(self) -> int: ...
     def pop(self, key: str, default: None, /) -> Any:
         """Remove and return the entry, or None."""
+        ...
 
     def values(self) -> Iterable[Any]:
         """Return the entries. Hits go on meanwhile, so callers take them into a list before they look."""
+        ...
 
     def clear(self) -> None:
         """Forget everything."""
+        ...
 
 
 class LRU(OrderedDict[str, Any]):
     """Evicts the least recently used entry, exactly."""
 
     # The builtin itself: a hit calls it bound, with no Python frame of ours between.
-    touch = OrderedDict.move_to_end
+    touch: Callable[..., object] = OrderedDict[str, Any].move_to_end
 
     def evict(self) -> Any:
         """Remove and return the least recently used entry: one C call, since hits take no lock."""

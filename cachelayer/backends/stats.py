@@ -27,7 +27,7 @@ class CacheStats:
 
     @property
     def hit_rate(self) -> float:
-        """hits / (hits + misses), 0.0 before the first read."""
+        """Hits / (hits + misses), 0.0 before the first read."""
         hits, misses = self.hits or 0, self.misses or 0
         return hits / (hits + misses) if hits + misses else 0.0
 
@@ -38,7 +38,9 @@ class CacheStats:
 
     def reset(self) -> None:
         """Zero the counters of this snapshot and of the backend it came from; entries and sizes stay."""
-        self.hits = self.misses = self.sets = self.deletes = self.evictions = 0
+        for name in ("hits", "misses", "sets", "deletes", "evictions"):
+            if getattr(self, name) is not None:  # what the store cannot tell stays unknown
+                setattr(self, name, 0)
         if self.on_reset is not None:
             self.on_reset()
 

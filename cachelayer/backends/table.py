@@ -325,10 +325,9 @@ class EntryTable:
             old = entries.get(key)
         # Put in place at once, so that who reads without the lock finds the old entry or the new one.
         entries[key] = entry
-        self.size += size
+        self.size += size if old is None else size - _size(old)
         self.sets += 1
         if old is not None:
-            self.size -= _size(old)
             _forget(old)
         if entry.__class__ is not Entry:
             for tag in entry.tags:

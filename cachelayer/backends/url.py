@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
-from typing import Final
+from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from cachelayer.backends.base import CacheBackend
@@ -53,12 +53,14 @@ def mask_password(url: str) -> str:
     return _SECRET.sub(r"\1***", _CREDENTIALS.sub(r"\1***@", url))
 
 
-def query_options(parts: SplitResult, known: dict[str, Callable[[str], object]]) -> dict[str, object]:
+def query_options(parts: SplitResult, known: Mapping[str, Callable[[str], object]]) -> dict[str, Any]:
     """Return a URL's query parameters as options, each converted by its function in `known`."""
-    options: dict[str, object] = {}
+    options: dict[str, Any] = {}
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
         if name not in known:
-            raise ConfigurationError(f"unknown option {name!r} in {parts.scheme}:// URL: known are {sorted(known)}")
+            raise ConfigurationError(
+                f"unknown option {name!r} in {parts.scheme}:// URL: known are {sorted(known)}"
+            )
         try:
             options[name] = known[name](text)
         except ValueError:
@@ -70,7 +72,7 @@ def _memory(parts: SplitResult) -> CacheBackend:
     if parts.netloc or parts.path not in ("", "/"):
         raise ConfigurationError("memory:// takes no host or path, only options: memory://?max_entries=1000")
     options = query_options(parts, {"max_size_bytes": int, "max_entries": int, "policy": str})
-    return InMemoryBackend(**options)  # type: ignore[arg-type] # the names were just checked
+    return InMemoryBackend(**options)
 
 
 _BUILTIN: Final[dict[str, BackendFactory]] = {"memory": _memory}

@@ -31,7 +31,9 @@ def load_airports() -> list[Row]:
     """Return the airports, those that most people ask for first: of the cities that have several."""
     cities = airportsdata.load_iata_macs().values()
     large = {airport["icao"] for city in cities for airport in city["airports"].values()}
-    found = [{**airport, **_point(airport["lat"], airport["lon"])} for airport in airportsdata.load().values()]
+    found = [
+        {**airport, **_point(airport["lat"], airport["lon"])} for airport in airportsdata.load().values()
+    ]
     return sorted(found, key=lambda row: (row["icao"] not in large, not row["iata"], _shuffled(row)))
 
 

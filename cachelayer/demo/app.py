@@ -1,18 +1,18 @@
 """The application: airports of the world, in Starlette.
 
-    GET /airports/{icao}     an airport, those nearest to it and what pilots reported: cached by a rule, with a tag
-    GET /search?q=           a search in names, cities and regions: cached by a rule
-    GET /countries           every country: cached because its own Cache-Control says so
-    GET /countries/{code}    a country and its regions: the same
-    GET /my/trip             a visitor's own page, private: never cached, but the function behind it is
-    POST /reports            a pilot's report: bypasses the cache, and invalidates the airport's page by its tag
-    GET /stats               what the cache counted
+- GET /airports/{icao}     an airport, those nearest to it and what pilots reported: cached by a rule, with a tag
+- GET /search?q=           a search in names, cities and regions: cached by a rule
+- GET /countries           every country: cached because its own Cache-Control says so
+- GET /countries/{code}    a country and its regions: the same
+- GET /my/trip             a visitor's own page, private: never cached, but the function behind it is
+- POST /reports            a pilot's report: bypasses the cache, and invalidates the airport's page by its tag
+- GET /stats               what the cache counted
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -104,9 +104,7 @@ class Pages:
         return JSONResponse(counted, headers={"cache-control": "no-store"})
 
 
-def _remembered(
-    function: Callable[..., list[Row]], cache: Cache | None
-) -> Callable[..., list[Row]]:
+def _remembered(function: Callable[..., list[Row]], cache: Cache | None) -> Callable[..., list[Row]]:
     if cache is None:
         return function
     return cached(ttl="10m", cache=cache, ignore=["database"], name=function.__name__)(function)

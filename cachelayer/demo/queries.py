@@ -95,6 +95,11 @@ def add_report(database: Database, icao: str, text: str) -> None:
     database.change("INSERT INTO reports VALUES (:icao, :text)", [{"icao": icao, "text": text}])
 
 
+def forget_reports(database: Database) -> None:
+    """Remove all reports."""
+    database.change("DELETE FROM reports")
+
+
 def _point(row: Row, prefix: str = "") -> dict[str, float]:
     return {prefix + axis: row[axis] for axis in "xyz"}
 

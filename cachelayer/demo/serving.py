@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -54,9 +55,16 @@ def serving(app: ASGIApp, listening: socket.socket) -> Iterator[str]:
 
 
 def _listen(port: int) -> socket.socket:
+    # Named as TCP, unlike socket.create_server's: asyncio then turns off the delays of small packets.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        return socket.create_server((HOST, port))
-    except (OSError, OverflowError) as error:
+        listening.bind((HOST, port))
+        listening.listen()
+    except OSError as error:
+        listening.close()
         raise PortTakenError(
-            f"cannot serve on {HOST}:{port}: {error}; choose another port with --port, or leave it out for a free one"
+            f"cannot serve on {HOST}:{port}: {error.strerror}; choose another port with --port"
         ) from error
+    return listening

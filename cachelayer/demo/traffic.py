@@ -17,7 +17,13 @@ T = TypeVar("T")
 _ASKED_FOR: Final = 300
 _FLOWN_BETWEEN: Final = 40
 _TRIPS: Final = 60
-_REPORTS: Final = ("runway dry", "light rain", "wind from the west", "fog until noon", "long queue for take-off")
+_REPORTS: Final = (
+    "runway dry",
+    "light rain",
+    "wind from the west",
+    "fog until noon",
+    "long queue for take-off",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,7 +24,15 @@ from cachelayer.clock import Clock
 from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.events import CacheEvent, EventKind, Listeners
-from cachelayer.flow.flights import ABANDONED, Flight, Landed, Landing, is_leading, start_leading, stop_leading
+from cachelayer.flow.flights import (
+    ABANDONED,
+    Flight,
+    Landed,
+    Landing,
+    is_leading,
+    start_leading,
+    stop_leading,
+)
 from cachelayer.flow.steps import Compute, Flow, Wait
 from cachelayer.flow.storage import Draft, Record, make_storage
 from cachelayer.outcomes import Outcome
@@ -206,7 +214,7 @@ class Engine:
         started = time.perf_counter()
         try:
             value = yield Compute(lookup.function, lookup.args, lookup.kwargs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the origin raises is for its callers
             return (yield from self._raised(lookup, error, flight, time.perf_counter() - started))
         finally:
             stop_leading(before)
@@ -285,7 +293,7 @@ def _lifetime(lookup: Lookup, value: Any) -> float | None:
 def _collapsed(landing: Landing) -> Result:
     try:
         return Result(Outcome.COLLAPSED, landing.give())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the leader's origin raised is for its waiters
         return Result(Outcome.ERROR, error=error)
 
 

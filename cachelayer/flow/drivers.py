@@ -16,7 +16,7 @@ def run(flow: Flow[T]) -> T:
         while True:
             try:
                 result = step.take()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - the flow decides about all of them
                 step = flow.throw(error)
             else:
                 step = flow.send(result)
@@ -31,7 +31,7 @@ async def arun(flow: Flow[T]) -> T:
         while True:
             try:
                 result = await step.atake()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - the flow decides about all of them
                 step = flow.throw(error)
             else:
                 step = flow.send(result)

@@ -30,6 +30,7 @@ class Landing(Protocol):
 
     def give(self) -> Any:
         """Return the value or raise."""
+        ...
 
 
 class Landed(msgspec.Struct, frozen=True):
@@ -74,10 +75,7 @@ class Flight(msgspec.Struct, eq=False):
         """Whether nothing in this process touched its key or tags."""
         if self.broken:
             return False
-        for tag in self.tags:
-            if not tag.alive:
-                return False
-        return True
+        return all(tag.alive for tag in self.tags)
 
     def wait(self, timeout: float | None) -> Landing | None:
         """Block until it has ended; None after `timeout` seconds."""

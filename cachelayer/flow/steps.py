@@ -18,9 +18,11 @@ class Step(Protocol):
 
     def take(self) -> Any:
         """Do it, blocking."""
+        ...
 
     async def atake(self) -> Any:
         """Do it without blocking the event loop."""
+        ...
 
 
 #: A flow yields steps, is sent their results (or thrown their errors), and returns a T.

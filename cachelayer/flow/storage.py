@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final, Protocol
 
 import msgspec
 
@@ -61,20 +61,30 @@ class Record(Protocol):
     """A stored value as it was found."""
 
     @property
-    def fresh_until(self) -> float: ...
+    def fresh_until(self) -> float:
+        """Epoch seconds of the soft expiry."""
+        ...
+
     @property
-    def expires(self) -> float: ...
+    def expires(self) -> float:
+        """Epoch seconds of the hard expiry."""
+        ...
+
     @property
-    def created(self) -> float: ...
+    def created(self) -> float:
+        """Epoch seconds of the computation's end."""
+        ...
+
     def value(self) -> Any:
         """Return the value, the caller's own where it could be changed; raises DecodingError."""
+        ...
 
 
 class Storage(Protocol):
     """What the flow does with a backend."""
 
     #: True where nothing here ever yields a step: callers may then use the plain methods behind it.
-    local: bool
+    local: ClassVar[bool]
     #: Operations of the backend that failed.
     errors: Counter
     #: The computations under way.
@@ -82,30 +92,39 @@ class Storage(Protocol):
 
     def read(self, key: str, codec: Codec, tags: tuple[str, ...]) -> Flow[Record | None]:
         """Return the living record under `key`, or None. `tags` are those it is expected to have."""
+        ...
 
     def peek(self, key: str, codec: Codec, tags: tuple[str, ...]) -> Flow[Record | None]:
         """Like `read`, but counts nothing where the store leaves that to us."""
+        ...
 
     def capture(self, flight: Flight, tags: tuple[str, ...]) -> Flow[None]:
         """Let the flight, which starts now, know what would fence it off."""
+        ...
 
     def intact(self, flight: Flight) -> Flow[bool]:
         """Whether nothing has touched the flight's key or tags."""
+        ...
 
     def write(self, draft: Draft, codec: Codec, flight: Flight) -> Flow[Record | None]:
         """Store the draft if its flight is intact. Return what was stored, None where nothing was."""
+        ...
 
     def put(self, draft: Draft, codec: Codec) -> Flow[Record | None]:
         """Store the draft, whatever computations are under way."""
+        ...
 
     def remove(self, key: str) -> Flow[bool]:
         """Remove the key and fence off computations for it; whether it was there."""
+        ...
 
     def invalidate(self, tags: Iterable[str]) -> Flow[int]:
         """Kill every entry and computation under these tags, in O(1) for each; how many, 0 where unknown."""
+        ...
 
     def clear(self) -> Flow[int]:
         """Remove every entry of the backend; how many, 0 where it cannot tell."""
+        ...
 
 
 def make_storage(backend: CacheBackend, clock: Clock) -> Storage:
@@ -140,7 +159,7 @@ class LocalEntry(ObjectEntry, gc=False, eq=False):
 class ObjectStorage:
     """Values as objects in an `InMemoryBackend`: nothing here waits for anything."""
 
-    local: Final = True
+    local: ClassVar[bool] = True
 
     def __init__(self, backend: InMemoryBackend) -> None:
         self.table: EntryTable = backend.table
@@ -205,7 +224,7 @@ class ObjectStorage:
         return self.table.clear()
         yield
 
-    def entry(
+    def entry(  # noqa: PLR0917 - called for each miss, and keywords cost
         self, key: str, kept: Snapshot, expires: float, created: float, cost: float, tags: tuple[Tag, ...]
     ) -> LocalEntry:
         """Return an entry that is fresh until it expires; times are epoch seconds, `cost` seconds."""
@@ -273,7 +292,7 @@ class SharedFence(msgspec.Struct, frozen=True):
 class EnvelopeStorage:
     """Values as envelopes in any backend. A failing backend means misses, never an exception."""
 
-    local: Final = False
+    local: ClassVar[bool] = False
 
     def __init__(self, backend: CacheBackend, clock: Clock) -> None:
         self._backend = backend
@@ -288,7 +307,7 @@ class EnvelopeStorage:
         wanted = [key, *map(generation_key, tags)]
         held = yield from self._try("get_many", wanted) if tags else self._get(key)
         data = held.get(key) if held else None
-        if data is None:
+        if held is None or data is None:
             return None
         try:
             envelope = unpack(data)
@@ -305,7 +324,7 @@ class EnvelopeStorage:
         """See `Storage.capture`. Where the backend fails the flight has no fence, and will not be stored."""
         mark = _mark(flight.key)
         held = yield from self._get(mark)
-        generations = (yield from self._try("generations", tags)) if tags and held is not None else {}
+        generations = yield from self._generations(tags if held is not None else ())
         if held is None or generations is None:
             return
         expected = {mark: held.get(mark)}
@@ -334,7 +353,7 @@ class EnvelopeStorage:
 
     def put(self, draft: Draft, codec: Codec) -> Flow[Record | None]:
         """See `Storage.put`."""
-        generations = (yield from self._try("generations", draft.tags)) if draft.tags else {}
+        generations = yield from self._generations(draft.tags)
         if generations is None:
             return None
         envelope = _seal(draft, codec, tuple(generations.items()))
@@ -358,11 +377,17 @@ class EnvelopeStorage:
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _is_alive(self, envelope: Envelope, held: dict[str, bytes], tags: tuple[str, ...]) -> Flow[bool]:
+    def _is_alive(
+        self, envelope: Envelope, held: Mapping[str, bytes | None], tags: tuple[str, ...]
+    ) -> Flow[bool]:
         unknown = [generation_key(name) for name, _ in envelope.tags if name not in tags]
         if unknown:
             held = {**held, **((yield from self._try("get_many", unknown)) or {})}
         return all(held.get(generation_key(name)) == generation for name, generation in envelope.tags)
+
+    def _generations(self, tags: tuple[str, ...]) -> Flow[dict[str, bytes] | None]:
+        """Return the tags' generations; None where the backend failed."""
+        return (yield from self._try("generations", tags)) if tags else {}
 
     def _leave_mark(self, key: str) -> Flow[None]:
         with self._lock:
@@ -373,7 +398,7 @@ class EnvelopeStorage:
         """Read one key; None where the backend failed, which is not the same as a missing key."""
         try:
             return {key: (yield Operate(self._backend, "get", (key,)))}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - stores raise what they like
             self._note("get", error)
             return None
 
@@ -381,7 +406,7 @@ class EnvelopeStorage:
         """Do one operation; None where the backend failed. Any error counts: stores raise what they like."""
         try:
             return (yield Operate(self._backend, operation, args))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - stores raise what they like
             self._note(operation, error)
             return None
 

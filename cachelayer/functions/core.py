@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
+import keyword
 import typing
 import weakref
 from collections.abc import Callable
@@ -17,7 +17,8 @@ from cachelayer.events import CacheEvent, EventKind
 from cachelayer.flow.compute import Lookup, Policy, Result
 from cachelayer.flow.drivers import run
 from cachelayer.flow.steps import Flow
-from cachelayer.flow.storage import LocalEntry, ObjectStorage
+from cachelayer.flow.storage import LocalEntry
+from cachelayer.functions.encoding import has_cache_key
 from cachelayer.functions.keys import KeyMaker
 from cachelayer.functions.options import NOT_GIVEN, FunctionOptions
 from cachelayer.functions.parameters import Call, Parameters, make_binder
@@ -162,16 +163,6 @@ class FunctionCore:
         constant = ttl is None or (isinstance(ttl, float) and ttl > 0)
         return constant and not (options.condition or options.cache_exceptions or options.tags)
 
-    def prepare_quick(self) -> Quick | None:
-        """Return the quick way of this function; None where every call has to go through the flow."""
-        from cachelayer.functions.quick import Quick
-
-        binding = self.binding()
-        storage = binding.engine.storage
-        if isinstance(storage, ObjectStorage) and self.is_plain and not binding.cache.listeners:
-            self.quick = Quick(self, binding, storage)
-        return self.quick
-
     def make_key_of(self, binding: Binding) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:
         """Return what makes the key of a bound call, for a store that is not shared."""
         if self.keys.custom or binding.cache.namespace:
@@ -301,7 +292,7 @@ class FunctionCore:
             run(self.invalidate_all())
 
     def _check_receiver(self, receiver: Any) -> None:
-        if not isinstance(receiver, type) and not hasattr(type(receiver), "__cache_key__"):
+        if not isinstance(receiver, type) and not has_cache_key(receiver):
             raise KeyingError(
                 f"{self.label} is a method cached in a shared store, where instances of {type(receiver).__name__} "
                 f"cannot be told apart: give the class a __cache_key__ method, or use key= with what identifies it"
@@ -328,4 +319,4 @@ def _define(core: FunctionCore) -> str:
 
 def _python_name(function: Callable[..., Any]) -> str:
     name = getattr(function, "__name__", "")
-    return name if name.isidentifier() and not inspect.iskeyword(name) else "call"
+    return name if name.isidentifier() and not keyword.iskeyword(name) else "call"

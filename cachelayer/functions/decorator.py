@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from functools import partial, partialmethod
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache, choose_cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
 from cachelayer.functions.core import FunctionCore
-from cachelayer.functions.options import NOT_GIVEN, FunctionOptions, Ttl
+from cachelayer.functions.options import FunctionOptions, Ttl
 from cachelayer.functions.wrappers import AsyncCachedFunction, CachedFunction, make_wrapper
+from cachelayer.values.kinds import type_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,13 +24,18 @@ class Decorator(Protocol):
     """What `@cached(...)` gives: applied to a function, it returns the cached function."""
 
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncCachedFunction[P, R]: ...
+    # A coroutine function is a function too; the first overload that fits is the better one.
+    def __call__(  # type: ignore[overload-overlap] # pyright: ignore[reportOverlappingOverload]
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncCachedFunction[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> CachedFunction[P, R]: ...
 
 
 @overload
-def cached(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncCachedFunction[P, R]: ...
+def cached(  # type: ignore[overload-overlap] # pyright: ignore[reportOverlappingOverload]
+    function: Callable[P, Coroutine[Any, Any, R]], /
+) -> AsyncCachedFunction[P, R]: ...
 @overload
 def cached(function: Callable[P, R], /) -> CachedFunction[P, R]: ...
 @overload
@@ -48,7 +54,7 @@ def cached(
     lock_timeout: Duration = None,
     strict: bool = False,
 ) -> Decorator: ...
-def cached(
+def cached(  # noqa: D417 - its options are those of the last overload
     function: Any = None,
     /,
     *,
@@ -86,7 +92,7 @@ def cached(
     choose = choose_cache(cache, backend)
     checked = FunctionOptions(**options)
     if function is None:
-        return lambda decorated: _decorate(decorated, checked, choose)
+        return partial(_decorate, options=checked, choose=choose)
     return _decorate(function, checked, choose)
 
 
@@ -99,25 +105,41 @@ def _decorate(function: Any, options: FunctionOptions, choose: Callable[[], Cach
     return make_wrapper(FunctionCore(function, options, choose))
 
 
-class CachedClassMethod(classmethod):  # type: ignore[type-arg]
+if TYPE_CHECKING:
+    _ClassMethod = classmethod[Any, Any, Any]
+else:
+    _ClassMethod = classmethod
+
+
+class CachedClassMethod(_ClassMethod):
     """`@cached` above `@classmethod`: binds the cached function to the class it is called on."""
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Bind to the class."""
-        return self.__func__.__get__(type(instance) if owner is None else owner)
+        return self.__func__.__get__(type_of(instance) if owner is None else owner)
 
 
 def _check(function: Any) -> None:
     what = type(function).__name__
     if isinstance(function, property):
         raise OptionTypeError("@cached goes below @property, on the method itself")
-    if isinstance(function, functools.partialmethod):
-        raise OptionTypeError("@cached goes on the method that partialmethod is made of, not on the partialmethod")
+    if isinstance(function, partialmethod):
+        raise OptionTypeError(
+            "@cached goes on the method that partialmethod is made of, not on the partialmethod"
+        )
     if isinstance(function, type):
-        raise OptionTypeError(f"@cached goes on functions: decorate a function that makes a {function.__name__}")
+        raise OptionTypeError(
+            f"@cached goes on functions: decorate a function that makes a {function.__name__}"
+        )
     if not callable(function):
-        raise OptionTypeError(f"@cached goes on a function, not on {what} {function!r}; options go by keyword")
+        raise OptionTypeError(
+            f"@cached goes on a function, not on {what} {function!r}; options go by keyword"
+        )
     if not inspect.isroutine(function) or not hasattr(function, "__qualname__"):
-        raise OptionTypeError(f"@cached goes on functions: wrap this {what} in one (def f(...): return it(...))")
+        raise OptionTypeError(
+            f"@cached goes on functions: wrap this {what} in one (def f(...): return it(...))"
+        )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise OptionTypeError(f"{function.__qualname__} is a generator: cache a function that returns a list of it")
+        raise OptionTypeError(
+            f"{function.__qualname__} is a generator: cache a function that returns a list of it"
+        )

@@ -23,6 +23,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from cachelayer.values.kinds import type_of
+
 _DEEPEST: Final = 200
 
 
@@ -32,7 +34,7 @@ class UnkeyableError(Exception):
 
 def encode(value: Any, depth: int = 0) -> str:
     """Return the canonical text of `value`, or raise UnkeyableError."""
-    kind = type(value)
+    kind = type_of(value)
     writer = _WRITERS.get(kind)
     if writer is not None:
         if depth > _DEEPEST:
@@ -68,7 +70,9 @@ def _encode_float(value: float, _: int) -> str:
 
 
 def _encode_moment(letter: str) -> Callable[[Any, int], str]:
-    return lambda value, _: _sized(letter, f"{value.replace(tzinfo=None).isoformat()}/{value.fold}/{_zone(value)}")
+    return lambda value, _: _sized(
+        letter, f"{value.replace(tzinfo=None).isoformat()}/{value.fold}/{_zone(value)}"
+    )
 
 
 def _zone(value: Any) -> str:
@@ -86,7 +90,13 @@ def _encode_class(value: type, depth: int) -> str:
     return _sized("c", class_name(value))
 
 
-def class_name(kind: type) -> str:
+def has_cache_key(value: Any) -> bool:
+    """Whether the value's class says what its identity is."""
+    kind = type_of(value)
+    return hasattr(kind, "__cache_key__")
+
+
+def class_name(kind: type[Any]) -> str:
     """Return module and qualified name; a class made inside a function has none that others could share."""
     name = f"{kind.__module__}.{kind.__qualname__}"
     return f"{name}@{_serial(kind)}" if "<locals>" in name else name
@@ -113,7 +123,9 @@ _WRITERS: Final[dict[type, Callable[[Any, int], str]]] = {
     timedelta: lambda value, depth: f"w{value.days},{value.seconds},{value.microseconds};",
     UUID: lambda value, depth: f"u{value.hex};",
     range: lambda value, depth: f"r{value.start},{value.stop},{value.step};",
-    slice: lambda value, depth: _series("x", (encode(part, depth) for part in (value.start, value.stop, value.step))),
+    slice: lambda value, depth: _series(
+        "x", (encode(part, depth) for part in (value.start, value.stop, value.step))
+    ),
     type(...): lambda value, depth: "e",
     list: _items("l"),
     tuple: _items("q"),
@@ -128,7 +140,7 @@ _WRITERS: Final[dict[type, Callable[[Any, int], str]]] = {
 }
 
 
-def _encode_object(value: Any, kind: type, depth: int) -> str:
+def _encode_object(value: Any, kind: type[Any], depth: int) -> str:
     if depth > _DEEPEST:
         raise UnkeyableError(f"it is nested deeper than {_DEEPEST} levels, or contains itself")
     parts = _parts(value, kind, depth)
@@ -137,7 +149,7 @@ def _encode_object(value: Any, kind: type, depth: int) -> str:
     return _series("o", (_sized("c", class_name(kind)), *parts))
 
 
-def _parts(value: Any, kind: type, depth: int) -> tuple[str, ...] | None:
+def _parts(value: Any, kind: type[Any], depth: int) -> tuple[str, ...] | None:
     """Return what tells `value` from others of its class, or None where nothing does."""
     own = getattr(kind, "__cache_key__", None)
     if own is not None:
@@ -155,19 +167,20 @@ def _parts(value: Any, kind: type, depth: int) -> tuple[str, ...] | None:
     return array if array is not None else _base_parts(value, depth)
 
 
-def _fields(value: Any, kind: type) -> list[tuple[str, Any]] | None:
+def _fields(value: Any, kind: type[Any]) -> list[tuple[str, Any]] | None:
     """Return names and values of a dataclass, a msgspec Struct or a pydantic model."""
     if dataclasses.is_dataclass(kind):
         return [(field.name, getattr(value, field.name)) for field in dataclasses.fields(kind)]
     if isinstance(value, msgspec.Struct):
         return [(name, getattr(value, name)) for name in value.__struct_fields__]
     if hasattr(kind, "model_fields") and hasattr(kind, "__pydantic_validator__"):
-        extra = getattr(value, "__pydantic_extra__", None) or {}
-        return sorted({**vars(value), **extra}.items())
+        extra: dict[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
+        fields: dict[str, Any] = {**vars(value), **extra}
+        return sorted(fields.items())
     return None
 
 
-def _array_parts(value: Any, kind: type) -> tuple[str, ...] | None:
+def _array_parts(value: Any, kind: type[Any]) -> tuple[str, ...] | None:
     """Return type, shape and a digest of all bytes of a numpy array or scalar."""
     if kind.__module__.partition(".")[0] != "numpy" or not hasattr(value, "tobytes"):
         return None
@@ -200,5 +213,5 @@ def _function_name(value: Any) -> str:
 _local_classes: weakref.WeakKeyDictionary[type, str] = weakref.WeakKeyDictionary()
 
 
-def _serial(kind: type) -> str:
+def _serial(kind: type[Any]) -> str:
     return _local_classes.setdefault(kind, secrets.token_hex(8))

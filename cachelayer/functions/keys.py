@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from cachelayer.errors import ConfigurationError, KeyingError, OptionTypeError
-from cachelayer.functions.encoding import UnkeyableError, class_name, encode
+from cachelayer.functions.encoding import UnkeyableError, class_name, encode, has_cache_key
 from cachelayer.functions.parameters import Parameters, compile_function
 from cachelayer.functions.receivers import Receivers
 from cachelayer.functions.templates import Template
@@ -42,7 +43,9 @@ class KeyMaker:
         self._callable = key if callable(key) else None
         self._template = Template(key, parameters.names, f"key= of {name}") if isinstance(key, str) else None
         if key is not None and not self._callable and not self._template:
-            raise OptionTypeError(f"key= of {name} must be a template or a callable, not {type(key).__name__}")
+            raise OptionTypeError(
+                f"key= of {name} must be a template or a callable, not {type(key).__name__}"
+            )
         self._tags = [Template(tag, parameters.names, f"tags= of {name}") for tag in tags]
 
     @property
@@ -71,7 +74,7 @@ class KeyMaker:
     def compile(self, identity: str, *, method: bool) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:
         """Return a generated function that makes the same keys as `key` does of all arguments, faster."""
         if self._parameters.var_keyword:
-            return lambda args, kwargs: self.key(identity, args, kwargs, method=method)
+            return partial(self._key_of_call, identity, method)
         parts: list[str] = []
         for place, name in enumerate(self._parameters.positional):
             if name not in self.ignored:
@@ -79,7 +82,11 @@ class KeyMaker:
                 parts.append(f"_receiver({name!r}, args[0])" if receiver else _encoded(f"args[{place}]"))
         if self._parameters.var_positional and self._parameters.var_positional not in self.ignored:
             parts.append(f"_encode(args[{len(self._parameters.positional)}:])")
-        parts += [_encoded(f"kwargs[{name!r}]") for name in self._parameters.keyword_only if name not in self.ignored]
+        parts += [
+            _encoded(f"kwargs[{name!r}]")
+            for name in self._parameters.keyword_only
+            if name not in self.ignored
+        ]
         source = (
             "def _key(args, kwargs):\n"
             "    try:\n"
@@ -89,7 +96,7 @@ class KeyMaker:
             f"    return _start + text + ')' if len(text) <= {_LONGEST} else _joined(_identity, text)\n"
             "_compiled = _key\n"
         )
-        scope = {
+        scope: dict[str, Any] = {
             "_encode": encode,
             "_receiver": self._receiver,
             "_joined": _joined,
@@ -97,7 +104,7 @@ class KeyMaker:
             "_start": identity + "(",
             "_type": type,
             "_Unkeyable": UnkeyableError,
-            "_explained": lambda args, kwargs: self.key(identity, args, kwargs, method=method),
+            "_explained": partial(self._key_of_call, identity, method),
         }
         return compile_function(self._name, source, scope)
 
@@ -112,7 +119,8 @@ class KeyMaker:
         """Return each parameter with its part of the key, "" where it has none."""
         parts = iter(self._parts(args, kwargs, method))
         return {
-            name: "" if name in self.ignored else next(parts) for name, _ in self._parameters.items(args, kwargs)
+            name: "" if name in self.ignored else next(parts)
+            for name, _ in self._parameters.items(args, kwargs)
         }
 
     def _parts(self, args: tuple[Any, ...], kwargs: dict[str, Any], method: bool) -> Iterable[str]:
@@ -131,10 +139,13 @@ class KeyMaker:
                 f"out with ignore=({name!r},), say what the key is with key=, or give its class a __cache_key__ method"
             ) from None
 
+    def _key_of_call(self, identity: str, method: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        return self.key(identity, args, kwargs, method=method)
+
     def _receiver(self, name: str, value: Any) -> str:
         if isinstance(value, type):
             return f"@{len(class_name(value))}:{class_name(value)}"
-        if hasattr(type(value), "__cache_key__"):
+        if has_cache_key(value):
             return self._argument(name, value)
         try:
             return f"@{self.receivers.get(value).number};"
@@ -150,7 +161,9 @@ class KeyMaker:
         try:
             return encode(key)
         except UnkeyableError as error:
-            raise KeyingError(f"key= of {self._name} returned {key!r}, which cannot be a key: {error}") from None
+            raise KeyingError(
+                f"key= of {self._name} returned {key!r}, which cannot be a key: {error}"
+            ) from None
 
 
 def _encoded(source: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import ConfigurationError, OptionTypeError
+from cachelayer.values.kinds import type_of
 
 
 class _NotGiven:
@@ -51,11 +52,15 @@ class FunctionOptions:
         for name in ("tags", "ignore"):
             self._put(name, _names(name, getattr(self, name)))
         if self.cache_exceptions and self.negative_ttl is None:
-            raise ConfigurationError("cache_exceptions= needs negative_ttl=: how long such an answer may stand")
+            raise ConfigurationError(
+                "cache_exceptions= needs negative_ttl=: how long such an answer may stand"
+            )
         if self.negative_ttl is not None and not self.cache_exceptions:
             raise ConfigurationError("negative_ttl= needs cache_exceptions=: which exceptions may be cached")
         if self.condition is not None and not callable(self.condition):
-            raise OptionTypeError(f"condition must be a callable of the result, not {type(self.condition).__name__}")
+            raise OptionTypeError(
+                f"condition must be a callable of the result, not {type(self.condition).__name__}"
+            )
         if self.name is not None and (not isinstance(self.name, str) or not self.name):
             raise OptionTypeError(f"name must be a text that is not empty, not {self.name!r}")
 
@@ -77,7 +82,7 @@ def _names(option: str, value: Iterable[str]) -> tuple[str, ...]:
 
 
 def _exceptions(value: Any) -> tuple[type[BaseException], ...]:
-    kinds = value if isinstance(value, tuple) else (value,)
+    kinds: tuple[Any, ...] = value if type_of(value) is tuple else (value,)
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):
             raise OptionTypeError(f"cache_exceptions must be classes of exceptions, but has {kind!r}")

@@ -28,7 +28,9 @@ class Parameters:
         try:
             signature = inspect.signature(function)
         except (TypeError, ValueError) as error:
-            raise OptionTypeError(f"{name} has no readable signature, so its calls cannot be keyed: {error}") from None
+            raise OptionTypeError(
+                f"{name} has no readable signature, so its calls cannot be keyed: {error}"
+            ) from None
         self.all = tuple(signature.parameters.values())
         self.positional = tuple(p.name for p in self.all if p.kind in _POSITIONAL)
         self.keyword_only = tuple(p.name for p in self.all if p.kind is p.KEYWORD_ONLY)
@@ -49,7 +51,11 @@ class Parameters:
         for parameter in self.all[skip:]:
             if last is parameter.POSITIONAL_ONLY and parameter.kind is not last:
                 parts.append("/")
-            if parameter.kind is parameter.KEYWORD_ONLY and last is not parameter.kind and not self.var_positional:
+            if (
+                parameter.kind is parameter.KEYWORD_ONLY
+                and last is not parameter.kind
+                and not self.var_positional
+            ):
                 parts.append("*")
             parts.append(_declare(parameter))
             last = parameter.kind
@@ -103,6 +109,7 @@ def make_binder(parameters: Parameters, name: str) -> Callable[..., Call]:
 
 
 def _declare(parameter: inspect.Parameter) -> str:
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
+    stars = "**" if parameter.kind is parameter.VAR_KEYWORD else stars
     default = "" if parameter.default is parameter.empty else f"=_default_{parameter.name}"
     return stars + parameter.name + default

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from threading import get_ident
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from cachelayer.backends.table import NEVER
 from cachelayer.errors import DecodingError, EncodingError
@@ -32,7 +32,7 @@ def make_slow(core: FunctionCore) -> Callable[..., Any]:
     function = core.function
 
     def slow(args: tuple[Any, ...], kwargs: dict[str, Any], place: Place) -> Any:
-        quick = core.quick or core.prepare_quick()
+        quick = core.quick or prepare(core)
         if quick is None:
             return give(run(core.call(args, kwargs, place)))
         key = quick.key_of(args, kwargs)
@@ -58,7 +58,7 @@ def make_slow_async(core: FunctionCore) -> Callable[..., Awaitable[Any]]:
     function = core.function
 
     async def slow(args: tuple[Any, ...], kwargs: dict[str, Any], place: Place) -> Any:
-        quick = core.quick or core.prepare_quick()
+        quick = core.quick or prepare(core)
         if quick is None:
             return give(await arun(core.call(args, kwargs, place)))
         key = quick.key_of(args, kwargs)
@@ -79,6 +79,15 @@ def make_slow_async(core: FunctionCore) -> Callable[..., Awaitable[Any]]:
         return value
 
     return slow
+
+
+def prepare(core: FunctionCore) -> Quick | None:
+    """Return the quick way of this function; None where every call has to go through the flow."""
+    binding = core.binding()
+    storage = binding.engine.storage
+    if isinstance(storage, ObjectStorage) and core.is_plain and not binding.cache.listeners:
+        core.quick = Quick(core, binding, storage)
+    return core.quick
 
 
 class Quick:
@@ -103,7 +112,7 @@ class Quick:
         # A closure: its cells cost less to read than attributes, and every miss comes through here.
         core, table, names = self._core, self._table, self._binding.own_tags
         find, clock, missed = table.find, self._binding.cache.clock, table.misses.tick
-        join: Callable[[str, Flight], Any] = table.computing.flying.setdefault
+        join: Callable[[str, Flight], Flight] = table.computing.flying.setdefault
         ended, abandon = core.keys.receivers.ended, self._flights.abandon
         tags = tuple(map(table.tag, names))
 
@@ -111,14 +120,14 @@ class Quick:
             nonlocal tags
             if ended:
                 core.sweep_receivers()
-            entry = find(key)
+            entry: LocalEntry | None = find(key)
             if entry is not None and entry.expires > clock():
                 return None
             for tag in tags:
                 if not tag.alive:
                     tags = tuple(map(table.tag, names))
                     break
-            flight = Flight(key, False, tags)
+            flight: Flight = Flight(key, False, tags)
             if join(key, flight) is not flight:
                 return None
             if find(key) is not entry:
@@ -131,8 +140,14 @@ class Quick:
 
     def _make_settle(self, storage: ObjectStorage) -> Callable[..., None]:
         core, binding = self._core, self._binding
-        clock, commit, flights, link_for = binding.cache.clock, self._table.commit, self._flights, core.link_for
-        ttl: float | None = binding.policy.ttl  # type: ignore[assignment] # a plain function's is no callable
+        clock, commit, flights, link_for = (
+            binding.cache.clock,
+            self._table.commit,
+            self._flights,
+            core.link_for,
+        )
+        # A plain function's ttl is no callable.
+        ttl = cast("float | None", binding.policy.ttl)
         make_entry, counters, refused = storage.entry, binding.counters, self._refused
 
         def settle(flight: Flight, value: Any, seconds: float, args: tuple[Any, ...], place: Place) -> None:

@@ -10,6 +10,7 @@ import itertools
 import weakref
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from cachelayer.backends.table import Shortcut
@@ -45,7 +46,7 @@ class Receivers:
         place = id(instance)
         receiver = self._known.get(place)
         if receiver is None:
-            receiver = Receiver(instance, lambda _: self._forget(place))
+            receiver = Receiver(instance, partial(self._forget, place))
             self._known[place] = receiver
             self.finders[place] = receiver.shortcut.get
         return receiver
@@ -60,7 +61,7 @@ class Receivers:
         for receiver in list(self._known.values()):
             receiver.shortcut.clear()
 
-    def _forget(self, place: int) -> None:
+    def _forget(self, place: int, _: Any) -> None:
         self.finders.pop(place, None)
         receiver = self._known.pop(place, None)
         if receiver is not None and receiver.shortcut:

@@ -64,7 +64,9 @@ class Template:
     def _check(self, field: str, formatted: bool, parameters: frozenset[str]) -> None:
         name = re.split(r"[.\[]", field, maxsplit=1)[0]
         if formatted:
-            raise ConfigurationError(f"{self._owner}: {{{field}}} in {self.text!r} takes no conversion or format")
+            raise ConfigurationError(
+                f"{self._owner}: {{{field}}} in {self.text!r} takes no conversion or format"
+            )
         if name not in parameters:
             raise ConfigurationError(
                 f"{self._owner}: {self.text!r} names an unknown parameter {name!r}; known are {sorted(parameters)}"
@@ -98,7 +100,9 @@ class Template:
             return self._escape(str(value))
         if type(value) is not str:
             return f"<{self._escape(encode(value))}>"
-        return self._escape(value) if value[:1] in string.ascii_letters and value else f"'{self._escape(value)}'"
+        return (
+            self._escape(value) if value[:1] in string.ascii_letters and value else f"'{self._escape(value)}'"
+        )
 
     def _escape(self, text: str) -> str:
         return "".join(letter if letter in self._safe else _percent(letter) for letter in text)

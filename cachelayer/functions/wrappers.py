@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
 import msgspec
 import wrapt
@@ -136,8 +136,9 @@ class _Bound(msgspec.Struct, eq=False):
 
     instance: Any
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override] # so that inspect and others see a method
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        # So that inspect and others see a method.
         return types.MethodType
 
     @property
@@ -148,7 +149,7 @@ class _Bound(msgspec.Struct, eq=False):
     @property
     def __func__(self) -> Any:
         """The cached function."""
-        return self._core().wrapper()  # type: ignore[attr-defined] # of the controls mixed in
+        return self._core().wrapper()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__func__, name)
@@ -167,7 +168,8 @@ class _Bound(msgspec.Struct, eq=False):
         return getattr, (self.instance, self.__func__.__name__)
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        return self._core().bind_call(self.instance, *args, **kwargs)  # type: ignore[attr-defined,no-any-return]
+        call: Call = self._core().bind_call(self.instance, *args, **kwargs)
+        return call
 
 
 class BoundCachedFunction(SyncControls[P, R]):
@@ -193,7 +195,21 @@ class BoundAsyncCachedFunction(AsyncControls[P, R]):
 # -- functions --------------------------------------------------------------------------------------------------
 
 
-class _Wrapper(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg] # wrapt's stubs type it for its own wrappers
+if TYPE_CHECKING:
+
+    class _FunctionWrapper:
+        """What the type checkers see of wrapt's class, whose own types are about other wrappers than ours."""
+
+        __name__: str
+        __qualname__: str
+        _self_core: FunctionCore
+
+        def __init__(self, wrapped: Any, wrapper: Any) -> None: ...
+else:
+    _FunctionWrapper = wrapt.FunctionWrapper
+
+
+class _Wrapper(_FunctionWrapper):
     """The wrapt part: keeps name, signature, docstring, annotations, `__wrapped__` and what inspect asks."""
 
     def __init__(self, core: FunctionCore) -> None:
@@ -201,7 +217,7 @@ class _Wrapper(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg] # wrapt's 
         self._self_core = core
 
     def _core(self) -> FunctionCore:
-        return cast(FunctionCore, self._self_core)
+        return self._self_core
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         return self._core().bind_call(*args, **kwargs)
@@ -264,7 +280,9 @@ def make_wrapper(core: FunctionCore) -> Any:
     is_async = inspect.iscoroutinefunction(core.function)
     name, tagged = core.function.__name__, bool(core.options.tags)
     slow: Any = make_slow_async(core) if is_async else make_slow(core)
-    call, bind = compile_call(core.parameters, core.python_name, slow, core.shortcut.get, is_async=is_async, tagged=tagged)
+    call, bind = compile_call(
+        core.parameters, core.python_name, slow, core.shortcut.get, is_async=is_async, tagged=tagged
+    )
     core.on_bound.append(_binder(bind))
     base: Any = AsyncCachedFunction if is_async else CachedFunction
     namespace = {"__call__": staticmethod(call), "__get__": _getter(core, slow, is_async, tagged)}
@@ -298,7 +316,11 @@ def _bound_class(core: FunctionCore, slow: Callable[..., Any], is_async: bool, t
     core.on_bound.append(_binder(bind))
     core.rebind()
     controls: Any = BoundAsyncCachedFunction if is_async else BoundCachedFunction
-    return type(f"Bound_{core.python_name}", (_Bound, controls), {"__call__": call, "_core": lambda self: core})
+
+    def its_core(_: Any) -> FunctionCore:
+        return core
+
+    return type(f"Bound_{core.python_name}", (_Bound, controls), {"__call__": call, "_core": its_core})
 
 
 def _binder(bind: Callable[[Any, Any, Any], None]) -> Callable[[Binding], None]:

@@ -53,10 +53,13 @@ def in_threads(count: int, work: Callable[[int], T]) -> list[T]:
 def in_processes(count: int, work: Callable[[int], Any]) -> list[Any]:
     """Run `work(0)` to `work(count - 1)` in forked processes at the same time; return the results (by pickle)."""
     gate_out, gate_in = os.pipe()
-    pipes = [_fork(work, number, gate_out, gate_in) for number in range(count)]
-    os.close(gate_out)
-    os.close(gate_in)  # All ends of it: the children, who wait to read from it, go.
-    return [_result_of(*pipe) for pipe in pipes]
+    try:
+        pipes = [_fork(work, number, gate_out) for number in range(count)]
+        os.write(gate_in, b"." * count)  # Each child waits to read one of them.
+        return [_result_of(*pipe) for pipe in pipes]
+    finally:
+        os.close(gate_out)
+        os.close(gate_in)
 
 
 def in_a_child(work: Callable[[], Any]) -> Any:
@@ -64,14 +67,13 @@ def in_a_child(work: Callable[[], Any]) -> Any:
     return in_processes(1, lambda _: work())[0]
 
 
-def _fork(work: Callable[[int], Any], number: int, gate_out: int, gate_in: int) -> tuple[int, int]:
+def _fork(work: Callable[[int], Any], number: int, gate_out: int) -> tuple[int, int]:
     results_out, results_in = os.pipe()
     with warnings.catch_warnings():
         # Python warns of forking while threads run: how a backend bears just that is what is tested here.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
-        os.close(gate_in)
         os.read(gate_out, 1)
         _be_the_child(work, number, results_in)
     os.close(results_in)

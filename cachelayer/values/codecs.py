@@ -18,12 +18,15 @@ class Codec(Protocol):
 
     def keep(self, value: Any) -> Snapshot:
         """Return the value kept for this process, or raise EncodingError."""
+        ...
 
     def encode(self, value: Any) -> tuple[int, bytes]:
         """Return the codec's number and the value's bytes, or raise EncodingError."""
+        ...
 
     def decode(self, codec: int, data: bytes) -> Any:
         """Return the value, or raise DecodingError."""
+        ...
 
 
 class Failure:

@@ -3,7 +3,7 @@
 All that the engine needs to judge an entry travels inside the value, so that any store of bytes will do. An envelope
 of an unknown version is not an error but a miss: old and new code can share a store.
 
-    magic "\xc1L" | version | codec | created | fresh_until | expires | cost | number of tags | label length
+    magic 0xC1 "L" | version | codec | created | fresh_until | expires | cost | number of tags | label length
     then each tag (name length, name, generation length, generation), the label, the payload
 """
 
@@ -73,7 +73,9 @@ def unpack(data: bytes) -> Envelope:
         DecodingError: truncated, foreign, or of a version that this code does not know.
     """
     try:
-        magic, version, codec, created, fresh_until, expires, cost, tag_count, label_size = _HEAD.unpack_from(data)
+        magic, version, codec, created, fresh_until, expires, cost, tag_count, label_size = _HEAD.unpack_from(
+            data
+        )
         if magic != _MAGIC or version != VERSION:
             raise DecodingError("not an envelope of this version")
         tags, place = _unpack_tags(data, tag_count)

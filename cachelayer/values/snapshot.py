@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from cachelayer.errors import DecodingError, EncodingError
+from cachelayer.values.kinds import type_of
 from cachelayer.values.numbers import LOCAL, TREE
 from cachelayer.values.tree import encode_tree
 
@@ -58,7 +59,7 @@ class LoadError(KeyError, DecodingError):
 
 def snapshot(value: Any) -> Snapshot:
     """Return `value` kept safe from its callers, or raise EncodingError where it cannot be copied."""
-    kind = type(value)
+    kind = type_of(value)
     if kind is int and -(2**63) <= value < 2**63:
         return Snapshot(value, None, encode_tree, TREE, len(_encode_plain(value)))
     if _is_immutable(value, 0) and (size := _tree_size(value)) is not None:
@@ -82,7 +83,7 @@ def _tree_size(value: Any) -> int | None:
 
 
 def _is_immutable(value: Any, depth: int) -> bool:
-    kind = type(value)
+    kind = type_of(value)
     if kind in _SIMPLE:
         return True
     if kind in _IMMUTABLE:
@@ -101,15 +102,16 @@ def _is_flat(value: Any, kind: type) -> bool:
 
 
 def _is_known_zone(zone: Any) -> bool:
-    return type(zone).__module__ in ("datetime", "zoneinfo")
+    module: str = type(zone).__module__
+    return module in ("datetime", "zoneinfo")
 
 
 def _is_plain(value: Any, depth: int) -> bool:
-    kind = type(value)
+    kind = type_of(value)
     if kind in _SIMPLE:
         return True
     if kind is int:
-        return -(2**63) <= value < 2**63
+        return bool(-(2**63) <= value < 2**63)
     if depth > _DEEPEST:
         return False
     if kind is list:

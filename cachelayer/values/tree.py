@@ -8,7 +8,7 @@ written as they are. Exact types only: a subclass would come back as its base.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from cachelayer.errors import DecodingError, EncodingError
+from cachelayer.values.kinds import type_of
 
 _AS_IS: Final = frozenset({type(None), bool, float, str, bytes})
 _INT64: Final = range(-(2**63), 2**64)
@@ -47,12 +48,12 @@ def decode_tree(data: bytes) -> Any:
     except DecodingError:
         raise
     # Foreign bytes can break a constructor in any way; whichever way, they are not a value of ours.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         raise DecodingError(f"damaged value: {error}") from None
 
 
 def _down(value: Any, depth: int) -> Any:
-    kind = type(value)
+    kind = type_of(value)
     if kind in _AS_IS or (kind is int and value in _INT64):
         return value
     writer = _WRITERS.get(kind)
@@ -64,7 +65,7 @@ def _down(value: Any, depth: int) -> Any:
 
 
 def _up(node: Any) -> Any:
-    kind = type(node)
+    kind = type_of(node)
     if kind is dict:
         return {key: _up(item) for key, item in node.items()}
     return _READERS[node[0]](node[1:]) if kind is list else node
@@ -92,7 +93,7 @@ def _down_zone(zone: tzinfo | None) -> Any:
         offset, name = zone.utcoffset(None), zone.tzname(None)
         named = name if timezone(offset).tzname(None) != name else None
         return {"offset": offset.total_seconds(), "name": named}
-    if type(zone) is ZoneInfo and zone.key is not None:
+    if type(zone) is ZoneInfo and getattr(zone, "key", None):
         return zone.key
     raise EncodingError(f"time zone {zone!r} has no safe encoding: use timezone.utc or ZoneInfo")
 
@@ -105,11 +106,16 @@ def _up_zone(zone: Any) -> tzinfo | None:
     offset, name = timedelta(seconds=zone["offset"]), zone["name"]
     if name is not None:
         return timezone(offset, name)
-    return timezone(offset) if offset else timezone.utc
+    return timezone(offset) if offset else UTC
 
 
 def _down_moment(code: int) -> Callable[[Any, int], Any]:
-    return lambda value, _: [code, value.replace(tzinfo=None).isoformat(), value.fold, _down_zone(value.tzinfo)]
+    return lambda value, _: [
+        code,
+        value.replace(tzinfo=None).isoformat(),
+        value.fold,
+        _down_zone(value.tzinfo),
+    ]
 
 
 def _up_moment(kind: Any) -> Callable[[list[Any]], Any]:

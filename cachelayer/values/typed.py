@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from cachelayer.errors import DecodingError, EncodingError
+from cachelayer.values.kinds import type_of
 
 
 class TypedCodec:
@@ -23,7 +24,9 @@ class TypedCodec:
         try:
             self._decoder = msgspec.msgpack.Decoder(annotation)
         except (TypeError, NameError) as error:
-            raise EncodingError(f"the return annotation {annotation!r} cannot be decoded to: {error}") from None
+            raise EncodingError(
+                f"the return annotation {annotation!r} cannot be decoded to: {error}"
+            ) from None
         self._checked: set[type] = set()
 
     def encode(self, value: Any) -> bytes:
@@ -50,4 +53,4 @@ class TypedCodec:
             raise EncodingError(f"does not fit the return annotation: {error}") from None
         if type(copy) is not type(value) or copy != value:
             raise EncodingError(f"{type(value).__qualname__} does not come back equal through its annotation")
-        self._checked.add(type(value))
+        self._checked.add(type_of(value))

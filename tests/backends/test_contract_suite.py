@@ -55,6 +55,7 @@ class WritesBeforeItChecks(InMemoryBackend):
 class MissesDuringOverwrite(InMemoryBackend):
     def set(self, key, value, ttl=None, metadata=None):
         self.delete(key)
+        time.sleep(0)
         return super().set(key, value, ttl, metadata)
 
 

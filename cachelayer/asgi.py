@@ -1,0 +1,226 @@
+"""Caching for ASGI applications: a pure ASGI middleware, and a thin shell around `cachelayer.exchange`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import warnings
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, TypeVar, Unpack
+from urllib.parse import quote, unquote_to_bytes
+
+from cachelayer.backends.base import CacheBackend
+from cachelayer.cache import Cache
+from cachelayer.durations import Duration
+from cachelayer.errors import OptionTypeError
+from cachelayer.exchange import Caching, Exchange, Options, Route
+from cachelayer.flow.drivers import arun, run
+from cachelayer.flow.steps import Flow
+from cachelayer.http import Answer, Reason, Request, ResponseHead, Rule
+from cachelayer.stats import StatsSnapshot
+
+T = TypeVar("T")
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Drive = Callable[[Flow[Any]], Awaitable[Any]]
+
+
+class CacheMiddleware:
+    """Answers requests from the cache, and stores what the application answers.
+
+    Args:
+        app: the ASGI application.
+        cache: where to store. Default: the process's, see `cachelayer.configure`.
+        backend: a backend or URL to store in, instead of `cache`.
+        default_ttl: how long a response without freshness of its own is fresh; None: it is not stored.
+        rules: `Rule` objects; the first that matches counts.
+        cache_status: the cache's name in the Cache-Status field; None adds the field to nothing.
+        route: given the scope, returns the route of a request that `scope["cachelayer.route"]` does not name.
+        options: the further ones of `cachelayer.http.Policy`.
+
+    Raises:
+        ConfigurationError: an option cannot work (a ValueError).
+        OptionTypeError: an option is unknown or has the wrong type, or `app` is no ASGI application (a TypeError).
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        cache: Cache | None = None,
+        backend: CacheBackend | str | None = None,
+        default_ttl: Duration = None,
+        rules: Iterable[Rule] = (),
+        cache_status: str | None = "cachelayer",
+        route: Route | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        check_app(app)
+        self.app = app
+        self._caching = Caching(
+            cache=cache,
+            backend=backend,
+            route=route,
+            default_ttl=default_ttl,
+            rules=rules,
+            cache_status=cache_status,
+            **options,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = self._caching.begin(request_of(scope))
+        drive = run_here if exchange.local else driver()
+        if drive is None:
+            await self.app(scope, receive, send)
+            return
+        answer = exchange.find_here() if exchange.local else await drive(exchange.find())
+        if answer is None:
+            await _Forwarding(exchange, drive, scope, receive, send).run(self.app)
+        else:
+            await respond(answer, send)
+
+    def stats(self) -> StatsSnapshot:
+        """Return what the cache counted: per route, per function, per backend."""
+        return self._caching.stats()
+
+
+def check_app(app: object) -> None:
+    """Raise OptionTypeError unless `app` can be called as an ASGI application."""
+    remedy = "pass the application itself: CacheMiddleware(app), or app.add_middleware(CacheMiddleware)"
+    if isinstance(app, type) or not callable(app):
+        raise OptionTypeError(f"app must be an ASGI application, not {app!r}; {remedy}")
+    try:
+        signature = inspect.signature(app)
+    except (TypeError, ValueError):
+        return  # Not every callable has one to look at.
+    try:
+        signature.bind({}, None, None)
+    except TypeError:
+        raise OptionTypeError(
+            f"app must take (scope, receive, send), but {app!r} takes {signature}; {remedy}; "
+            "WSGI applications go into cachelayer.wsgi.CacheMiddleware"
+        ) from None
+
+
+def request_of(scope: Scope) -> Request:
+    """Return the request that a scope stands for."""
+    headers = tuple(scope["headers"])
+    path: str = scope["path"]
+    raw: bytes = scope.get("raw_path") or b""
+    if raw != path.encode("utf-8", "surrogatepass") and unquote_to_bytes(raw) != path.encode("utf-8", "surrogatepass"):
+        raw = quote(path, safe="/~!$&'()*+,;=:@", errors="surrogatepass").encode()
+    host = None if headers and headers[0][0] == b"host" else _host(scope)
+    return Request(scope["method"], scope.get("scheme") or "http", raw, scope.get("query_string") or b"", headers, host)
+
+
+def _host(scope: Scope) -> bytes:
+    """Return the server's own name, for requests without Host."""
+    name, port = scope.get("server") or (None, None)
+    if name is None or port is None:
+        return b""
+    return (f"[{name}]:{port}" if ":" in name else f"{name}:{port}").encode("latin-1", "replace")
+
+
+async def respond(answer: Answer, send: Send) -> None:
+    """Send a response that the cache made."""
+    await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers]})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+# -- drivers ----------------------------------------------------------------------------------------------------
+
+
+async def run_here(flow: Flow[T]) -> T:
+    """Drive a flow that waits for nothing."""
+    return run(flow)
+
+
+def driver() -> Drive | None:
+    """Return what drives flows under the event loop that runs; None where nothing can."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _driver_without_asyncio()
+    return arun
+
+
+def _driver_without_asyncio() -> Drive | None:
+    try:
+        from anyio import to_thread  # noqa: PLC0415 - needed under trio only
+    except ImportError:
+        warnings.warn(
+            "this event loop is not asyncio's: requests pass uncached; pip install anyio, or use the memory backend",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+
+    async def drive(flow: Flow[Any]) -> Any:
+        return await to_thread.run_sync(run, flow)
+
+    return drive
+
+
+class _Forwarding:
+    """One request that the application answers."""
+
+    __slots__ = ("_drive", "_exchange", "_gone", "_receive", "_scope", "_send")
+
+    def __init__(self, exchange: Exchange, drive: Drive, scope: Scope, receive: Receive, send: Send) -> None:
+        self._exchange, self._drive = exchange, drive
+        self._scope, self._receive, self._send = scope, receive, send
+        self._gone = False
+
+    async def run(self, app: ASGIApp) -> None:
+        exchange, scope = self._exchange, self._scope
+        try:
+            if exchange.plan.key is None:
+                await app(scope, self._receive, self._send)
+            else:
+                await self._drive(exchange.prepare())
+                await app(scope, self.receive, self.send)
+        except BaseException as error:
+            exchange.end(scope, None if self._gone else error)
+            raise
+        exchange.end(scope)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            # What the application sends from now on may be cut short.
+            self._gone = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            message = self._start(message)
+        elif self._exchange.collecting:
+            await self._collect(kind, message)
+        try:
+            await self._send(message)
+        except BaseException:
+            self._gone = True
+            raise
+
+    def _start(self, message: Message) -> Message:
+        head = ResponseHead(message["status"], tuple([(name, value) for name, value in message.get("headers", ())]))
+        headers = self._exchange.start(head, self._scope)
+        return message if headers is head.headers else {**message, "headers": [*headers]}
+
+    async def _collect(self, kind: str, message: Message) -> None:
+        exchange = self._exchange
+        if kind == "http.response.body":
+            exchange.feed(message.get("body", b""))
+            if not message.get("more_body", False):
+                if self._gone:
+                    exchange.give_up(Reason.INCOMPLETE)
+                await self._drive(exchange.finish())
