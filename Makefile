@@ -32,7 +32,7 @@ check: .venv/.lint ## check format, lint, types, architecture and packaging
 
 bench: .venv/.bench ## run the benchmarks; replay the cache traces of a folder: TRACES=folder
 	CACHELAYER_TRACES='$(abspath $(TRACES))' $(BIN)/python -m pytest tests/benchmarks \
-	    --override-ini 'python_files=bench_*.py' --timeout 0 --verbose --capture no $(ARGS)
+	    --override-ini "python_files=bench_*.py" --override-ini "python_functions=bench_*" --timeout 0 --verbose --capture no $(ARGS)
 
 format: .venv/.lint ## format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only

@@ -6,8 +6,7 @@ import asyncio
 import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, TypeVar, Unpack
-from urllib.parse import quote, unquote_to_bytes
+from typing import Any, ClassVar, Final, TypeVar, Unpack
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
@@ -17,6 +16,7 @@ from cachelayer.exchange import Caching, Exchange, Options, Route
 from cachelayer.flow.drivers import arun, run
 from cachelayer.flow.steps import Flow
 from cachelayer.http import Answer, Reason, Request, ResponseHead, Rule
+from cachelayer.http.target import request_path
 from cachelayer.stats import StatsSnapshot
 
 T = TypeVar("T")
@@ -27,6 +27,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Drive = Callable[[Flow[Any]], Awaitable[Any]]
+
+#: Messages by which the server takes the body from somewhere else.
+_BODY_ELSEWHERE: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 
 
 class CacheMiddleware:
@@ -47,6 +50,9 @@ class CacheMiddleware:
         OptionTypeError: an option is unknown or has the wrong type, or `app` is no ASGI application (a TypeError).
     """
 
+    #: Names the route where `route=` does not say how; for integrations.
+    default_route: ClassVar[Route | None] = None
+
     def __init__(
         self,
         app: ASGIApp,
@@ -64,7 +70,7 @@ class CacheMiddleware:
         self._caching = Caching(
             cache=cache,
             backend=backend,
-            route=route,
+            route=route or self.default_route,
             default_ttl=default_ttl,
             rules=rules,
             cache_status=cache_status,
@@ -110,15 +116,28 @@ def check_app(app: object) -> None:
         ) from None
 
 
+# -- from ASGI to the engine and back ---------------------------------------------------------------------------
+
+
 def request_of(scope: Scope) -> Request:
     """Return the request that a scope stands for."""
     headers = tuple(scope["headers"])
-    path: str = scope["path"]
-    raw: bytes = scope.get("raw_path") or b""
-    if raw != path.encode("utf-8", "surrogatepass") and unquote_to_bytes(raw) != path.encode("utf-8", "surrogatepass"):
-        raw = quote(path, safe="/~!$&'()*+,;=:@", errors="surrogatepass").encode()
+    path, original = request_path(scope.get("raw_path") or b"", scope["path"].encode("utf-8", "surrogatepass"))
+    # Most servers give Host first; of the others the engine finds it before it looks at this.
     host = None if headers and headers[0][0] == b"host" else _host(scope)
-    return Request(scope["method"], scope.get("scheme") or "http", raw, scope.get("query_string") or b"", headers, host)
+    query = scope.get("query_string") or b""
+    return Request(scope["method"], scope.get("scheme") or "http", path, query, headers, host, original)
+
+
+def head_of(message: Message) -> ResponseHead | None:
+    """Return the head that a message starts a response with; None where it is not as the specification says."""
+    try:
+        headers = tuple([(name, value) for name, value in message.get("headers", ())])
+        if {kind for field in headers for kind in map(type, field)} <= {bytes}:
+            return ResponseHead(int(message["status"]), headers, trailers=bool(message.get("trailers")))
+    except (KeyError, TypeError, ValueError):
+        pass  # The server will say what it thinks of it.
+    return None
 
 
 def _host(scope: Scope) -> bytes:
@@ -180,12 +199,15 @@ class _Forwarding:
         self._gone = False
 
     async def run(self, app: ASGIApp) -> None:
+        """Call the application between the two ends of the exchange."""
         exchange, scope = self._exchange, self._scope
         try:
             if exchange.plan.key is None:
                 await app(scope, self._receive, self._send)
             else:
-                await self._drive(exchange.prepare())
+                fencing = exchange.prepare()
+                if fencing is not None:
+                    await self._drive(fencing)
                 await app(scope, self.receive, self.send)
         except BaseException as error:
             exchange.end(scope, None if self._gone else error)
@@ -193,13 +215,14 @@ class _Forwarding:
         exchange.end(scope)
 
     async def receive(self) -> Message:
+        """Receive for the application, and note that the client has gone: what then comes may be cut short."""
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            # What the application sends from now on may be cut short.
             self._gone = True
         return message
 
     async def send(self, message: Message) -> None:
+        """Send for the application. A whole response is stored before its last message goes out."""
         kind = message["type"]
         if kind == "http.response.start":
             message = self._start(message)
@@ -212,9 +235,8 @@ class _Forwarding:
             raise
 
     def _start(self, message: Message) -> Message:
-        head = ResponseHead(message["status"], tuple([(name, value) for name, value in message.get("headers", ())]))
-        headers = self._exchange.start(head, self._scope)
-        return message if headers is head.headers else {**message, "headers": [*headers]}
+        headers = self._exchange.start(head_of(message), self._scope)
+        return message if headers is None else {**message, "headers": [*headers]}
 
     async def _collect(self, kind: str, message: Message) -> None:
         exchange = self._exchange
@@ -224,3 +246,5 @@ class _Forwarding:
                 if self._gone:
                     exchange.give_up(Reason.INCOMPLETE)
                 await self._drive(exchange.finish())
+        elif kind in _BODY_ELSEWHERE:
+            exchange.give_up(Reason.SENT_AS_FILE)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,11 +18,14 @@ from cachelayer.events import CacheEvent, EventKind, Listener, Listeners
 from cachelayer.flow.compute import Engine
 from cachelayer.flow.drivers import arun, run
 from cachelayer.flow.steps import Flow
+from cachelayer.forks import ProcessLock
 from cachelayer.stats import RouteRegistry, StatsSnapshot
 from cachelayer.stats.snapshots import total_of
 
 #: The environment variable that names the default cache's backend by URL.
 URL_VARIABLE: Final = "CACHELAYER_URL"
+
+_LONGEST_TAG: Final = 200
 
 
 class Cache:
@@ -51,8 +54,12 @@ class Cache:
         if not isinstance(namespace, str):
             raise OptionTypeError(f"namespace must be str, not {type(namespace).__name__}")
         self.backend = _make_backend(backend, clock)
-        own: Clock = getattr(self.backend, "clock", system_clock)
-        self.clock: Clock = clock or own
+        own: Clock | None = getattr(self.backend, "clock", None)
+        if clock is not None and own is not None and own is not clock:
+            raise ConfigurationError(
+                "clock= is not the backend's own: pass it to the backend, which goes by it too"
+            )
+        self.clock: Clock = clock or own or system_clock
         self.namespace = namespace
         self.default_ttl = parse_duration(default_ttl, name="default_ttl")
         self.name = name
@@ -142,7 +149,9 @@ class Cache:
         return (*self.own_tags, *map(self.tag_name, tags))
 
     def tag_name(self, tag: str) -> str:
-        """Return the name under which the store knows a user's tag."""
+        """Return the name under which the store knows a user's tag: a digest of it, where it is long."""
+        if len(tag) > _LONGEST_TAG:
+            tag = "#" + hashlib.blake2b(tag.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
         return self.key("tag:" + tag)
 
     def tell_changes(self, bound: Any) -> None:
@@ -179,7 +188,7 @@ def _make_backend(backend: CacheBackend | str | None, clock: Clock | None) -> Ca
 
 # -- the process's default ----------------------------------------------------------------------------------------
 
-_lock = threading.Lock()
+_lock = ProcessLock()
 _default: Cache | None = None
 _used = False
 

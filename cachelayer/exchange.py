@@ -1,14 +1,14 @@
 """One HTTP request on its way through the cache: what the ASGI shell, the WSGI shell and the integrations share.
 
     exchange = caching.begin(request)
-    answer   = exchange.find_here()       a local store; others: exchange.find(), a flow. None: call the application, after
-    exchange.prepare()                    a flow: from here on an invalidation wins over what the application answers
-    headers  = exchange.start(head, env)  the application's response head in, the fields for the client out
-    exchange.feed(data)                   each part of the body
-    exchange.finish()                     a flow: the body has come to its regular end; before its last part is sent
+    answer   = exchange.find_here()       where the store is local; else exchange.find(), a flow. None: the application's
+    exchange.prepare()                    a flow, or None: from here on an invalidation wins over what is computed
+    headers  = exchange.start(head, env)  with the application's response head; gives the fields for the client
+    exchange.feed(data)                   with each part of the body
+    exchange.finish()                     a flow: the body has come to its regular end. Before its last part is sent
     exchange.end(env, error)              in any case, however it went
 
-A shell translates its server's language and drives the flows; everything is decided here or in `cachelayer.http`.
+A shell translates its server's language and drives the flows. What is decided is decided here, or in `cachelayer.http`.
 """
 
 from __future__ import annotations
@@ -219,9 +219,12 @@ class Exchange:
     _asked = 0.0
     _counted = False
     _size = 0
+    _parts: list[bytes]
     _written: tuple[str, ...] = ()
     #: Whether the body is still wanted.
     collecting = False
+    #: Whether more of the body came after it was whole.
+    overfull = False
 
     def __init__(self, caching: Caching, bound: Bound, request: Request) -> None:
         self._began = perf_counter()
@@ -255,37 +258,44 @@ class Exchange:
             found = found if variant is None else (yield from self._read(variant)) or found
         return self._decide(found)
 
-    def prepare(self) -> Flow[None]:
-        """Take the fence: what is invalidated from now on will not be stored by this request."""
-        if self.plan.key is not None:
-            bound = self._bound
-            self._flight = bound.flights.alone(bound.cache.key(self.plan.key))
-            yield from bound.storage.capture(self._flight, self._expected_tags())
+    def prepare(self) -> Flow[None] | None:
+        """Take the fence, before the application is called; None where that needs no driving."""
+        bound, key = self._bound, self.plan.key
+        if key is None:
+            return None
+        flight = self._flight = bound.flights.alone(bound.cache.key(key))
+        tags = self._expected_tags()
+        return bound.storage.capture(flight, tags) if tags or not self.local else None
 
     # -- the response -----------------------------------------------------------------------------------------
 
-    def start(self, head: ResponseHead, env: Mapping[str, Any]) -> Headers:
-        """Decide on the application's response, and return the fields for the client.
+    def start(self, head: ResponseHead | None, env: Mapping[str, Any]) -> Headers | None:
+        """Decide on the application's response, and return the fields for the client; None: as they are.
 
         Args:
-            head: its status and fields.
+            head: its status and fields; None where they are not such as a response can have.
             env: the ASGI scope or WSGI environ, in which the application has named its route by now.
         """
         plan = self.plan
         self._label = self._caching.label(plan.request.method, env)
-        now = self._bound.clock()
-        admission = admit(plan, head, request_time=self._asked, response_time=now, label=self._label)
-        self._admission = admission
-        self._parts: list[bytes] = []
-        self._size = 0
-        self.collecting = admission.store
-        if not admission.store:
-            self._settle(admission.outcome, admission.reason)
-        return head.headers if plan.key is None else forwarded_headers(plan, self._reuse, admission)
+        if head is None or plan.key is None:
+            self._settle(*self._without_decision())
+            return None
+        admission = self._admission = admit(
+            plan, head, request_time=self._asked, response_time=self._bound.clock(), label=self._label
+        )
+        if admission.draft is None:
+            self.collecting = False
+            self._settle(Outcome.UNCACHEABLE, admission.reason)
+        else:
+            self.collecting, self._parts, self._size = True, [], 0
+        headers = forwarded_headers(plan, self._reuse, admission)
+        return None if headers is head.headers else headers
 
     def feed(self, data: bytes) -> None:
         """Take a part of the body, if it is wanted."""
         if not self.collecting or self._admission is None:
+            self.overfull = bool(self._written and data)
             return
         self._size += len(data)
         if self._size > self._admission.max_body_bytes:
@@ -301,15 +311,14 @@ class Exchange:
     def give_up(self, reason: Reason) -> None:
         """Collect no further: the response will not be stored."""
         if self.collecting:
-            self.collecting = False
-            self._parts.clear()
+            self.collecting, self._parts = False, []
             self._settle(Outcome.UNCACHEABLE, reason)
 
     def finish(self) -> Flow[None]:
         """Store the response, now that its body is whole."""
         if not self.collecting or self._admission is None:
             return
-        made = complete(self._admission, b"".join(self._parts))
+        made = complete(self._admission, self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
         if isinstance(made, Reason):
             self.give_up(made)
             return
@@ -324,7 +333,7 @@ class Exchange:
 
     def retract(self) -> Flow[None]:
         """Remove what was stored: more of the body came than there was to be."""
-        written, self._written = self._written, ()
+        self.overfull, written, self._written = False, self._written, ()
         for key in written:
             yield from self._bound.storage.remove(key)
 
@@ -400,10 +409,15 @@ class Exchange:
         tags = self._bound.cache.tag_names(made.tags)
         return Draft(key, entry, entry.keep_until, entry.keep_until, made.response_time, seconds, tags, made.label)
 
+    def _without_decision(self) -> tuple[Outcome, str]:
+        if self.plan.key is None:
+            return Outcome.BYPASS, self.plan.reason or ""
+        return Outcome.UNCACHEABLE, Reason.MALFORMED_RESPONSE
+
     def _unfinished(self, error: BaseException | None) -> tuple[Outcome, str]:
         """Return the outcome of a request whose response never came, or not to its end."""
         if self.plan.key is None:
-            return Outcome.BYPASS, self.plan.reason or ""
+            return self._without_decision()
         if self._admission is None or isinstance(error, Exception):
             return Outcome.ERROR, "" if error is None else type(error).__name__
         return Outcome.UNCACHEABLE, Reason.INCOMPLETE

@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Unpack
-from urllib.parse import quote, unquote_to_bytes
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
@@ -15,14 +14,11 @@ from cachelayer.errors import OptionTypeError
 from cachelayer.exchange import Caching, Exchange, Options, Route
 from cachelayer.flow.drivers import run
 from cachelayer.http import Answer, Headers, Request, ResponseHead, Rule
+from cachelayer.http.target import request_path
 from cachelayer.stats import StatsSnapshot
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-_SAFE: Final = "/~!$&'()*+,;=:@"
-
-
 class CacheMiddleware:
     """Answers requests from the cache, and stores what the application answers.
 
@@ -41,6 +37,9 @@ class CacheMiddleware:
         OptionTypeError: an option is unknown or has the wrong type, or `app` is no WSGI application (a TypeError).
     """
 
+    #: Names the route where `route=` does not say how; for integrations.
+    default_route: ClassVar[Route | None] = None
+
     def __init__(
         self,
         app: WSGIApplication,
@@ -58,7 +57,7 @@ class CacheMiddleware:
         self._caching = Caching(
             cache=cache,
             backend=backend,
-            route=route,
+            route=route or self.default_route,
             default_ttl=default_ttl,
             rules=rules,
             cache_status=cache_status,
@@ -103,38 +102,61 @@ def check_app(app: object) -> None:
 
 
 class _Names(dict[str, bytes]):
-    """The field name that an environ key stands for, b"" for none; as many as there are in practice."""
+    """The field name that an environ key stands for, b"" for none: made once for each key."""
 
     def __missing__(self, key: str) -> bytes:
         name = b""
         if key.startswith("HTTP_") or key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            name = key.removeprefix("HTTP_").replace("_", "-").lower().encode("latin-1", "replace")
-        if len(self) < 1000:
+            name = key.removeprefix("HTTP_").replace("_", "-").lower().encode("latin-1")
+        if len(self) < _MOST_NAMES:
             self[key] = name
         return name
 
 
+#: Clients invent field names, so there must be an end to those that are kept.
+_MOST_NAMES: Final = 1000
 _NAMES: Final = _Names()
 
 
 def request_of(environ: WSGIEnvironment) -> Request:
-    """Return the request that an environ stands for."""
-    headers = tuple([(name, value.encode("latin-1")) for key, value in environ.items() if (name := _NAMES[key])])
-    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    raw = (environ.get("RAW_URI") or environ.get("REQUEST_URI") or "").partition("?")[0].encode("latin-1")
-    if raw != path.encode("latin-1") and unquote_to_bytes(raw) != path.encode("latin-1"):
-        raw = quote(path, safe=_SAFE, encoding="latin-1").encode()
-    host = None if "HTTP_HOST" in environ else f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}".encode("latin-1")
-    query = environ.get("QUERY_STRING", "").encode("latin-1")
-    return Request(environ["REQUEST_METHOD"], environ["wsgi.url_scheme"], raw, query, headers, host)
+    """Return the request that an environ stands for; where it breaks PEP 3333, one that no cache answers."""
+    try:
+        headers = tuple([(name, value.encode("latin-1")) for key, value in environ.items() if (name := _NAMES[key])])
+        sent = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+        given = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        path, original = request_path(sent.partition("?")[0].encode("latin-1"), given.encode("latin-1"))
+        query = environ.get("QUERY_STRING", "").encode("latin-1")
+        host = None if "HTTP_HOST" in environ else _host(environ)
+        return Request(environ["REQUEST_METHOD"], environ["wsgi.url_scheme"], path, query, headers, host, original)
+    except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
+        return Request(str(environ.get("REQUEST_METHOD")), "http", b"", b"", ())
 
 
-_PHRASES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+def _host(environ: WSGIEnvironment) -> bytes:
+    """Return the server's own name, for requests without Host."""
+    name = environ["SERVER_NAME"]
+    return (f"[{name}]" if ":" in name else name).encode("latin-1") + b":" + environ["SERVER_PORT"].encode("latin-1")
+
+
+def head_of(status: str, headers: list[tuple[str, str]]) -> ResponseHead | None:
+    """Return the head that an application starts a response with; None where it is not as PEP 3333 says."""
+    try:
+        fields = tuple([(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers])
+        code = int(status[:3])
+        phrase = b"" if status == _STATUS_LINES.get(code) else status[4:].encode("latin-1")
+    except (AttributeError, TypeError, ValueError):
+        return None  # The server will say what it thinks of it.
+    return ResponseHead(code, fields, phrase)
+
+
+_STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 def status_line(answer: Answer) -> str:
     """Return the status with its reason phrase."""
-    return _PHRASES.get(answer.status) or f"{answer.status} Unknown"
+    if answer.phrase:
+        return f"{answer.status} {answer.phrase.decode('latin-1')}"
+    return _STATUS_LINES.get(answer.status) or f"{answer.status} "
 
 
 def native(headers: Headers) -> list[tuple[str, str]]:
@@ -146,63 +168,74 @@ class _Forwarding:
     """One request that the application answers."""
 
     def __init__(self, exchange: Exchange, environ: WSGIEnvironment, start_response: StartResponse) -> None:
-        self._exchange, self._environ, self._start_response = exchange, environ, start_response
+        self.exchange, self._environ, self._start_response = exchange, environ, start_response
         self._started = False
-        self._write: Callable[[bytes], object] = _no_write
+        self._write: Callable[[bytes], object] = _not_started
 
     def run(self, app: WSGIApplication) -> Iterable[bytes]:
-        exchange = self._exchange
+        """Call the application, and return its iterable, or one in its place where it has to be watched."""
+        exchange = self.exchange
         try:
-            run(exchange.prepare())
+            fencing = exchange.prepare()
+            if fencing is not None:
+                run(fencing)
             result = app(self._environ, self.start)
+            # A generator may call start_response only when it is asked for its first part.
+            if not self._started or (exchange.collecting and not isinstance(result, (list, tuple))):
+                return _Body(self, result)
+            if exchange.collecting:
+                self._take(result)
         except BaseException as error:
-            self.end(error)
+            exchange.end(self._environ, error)
             raise
-        if self._started and not exchange.collecting:
-            self.end()
-            return result
-        if self._started and (type(result) is list or type(result) is tuple):
-            for part in result:
-                exchange.feed(part)
-            run(exchange.finish())
-            self.end()
-            return result
-        return _Body(self, result)
+        exchange.end(self._environ)
+        return result
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Callable[[bytes], object]:
-        head = ResponseHead(
-            int(status[:3]), tuple([(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers])
-        )
-        sent = self._exchange.start(head, self._environ)
+        """Be the application's start_response."""
+        sent = self.exchange.start(head_of(status, headers), self._environ)
+        fields = headers if sent is None else native(sent)
+        # The server is told of an error even if it has the head already: then it raises.
+        write = self._start_response(status, fields, exc_info) if exc_info else self._start_response(status, fields)
         self._started = True
-        fields = headers if sent is head.headers else native(sent)
-        self._write = self._start_response(status, fields, *(() if exc_info is None else (exc_info,)))
-        return self.write if self._exchange.collecting else self._write
+        self._write = write
+        return self.write if self.exchange.collecting else write
 
     def write(self, data: bytes) -> object:
+        """Be the application's write."""
         self.feed(data)
         return self._write(data)
 
     def feed(self, data: bytes) -> None:
-        exchange = self._exchange
+        """Take a part of the body; what is whole by its Content-Length is stored before this part goes out."""
+        exchange = self.exchange
         exchange.feed(data)
         if exchange.full:
             run(exchange.finish())
+        elif exchange.overfull:
+            run(exchange.retract())
 
     def finish(self) -> None:
-        run(self._exchange.finish())
+        """Note that the application has nothing more to say."""
+        run(self.exchange.finish())
         self.end()
 
     def end(self, error: BaseException | None = None) -> None:
-        self._exchange.end(self._environ, error)
+        """Note that this request is over."""
+        self.exchange.end(self._environ, error)
+
+    def _take(self, parts: Iterable[bytes]) -> None:
+        for part in parts:
+            self.exchange.feed(part)
+        run(self.exchange.finish())
 
 
-def _no_write(data: bytes) -> object:
+def _not_started(data: bytes) -> object:
     raise AssertionError("write() before start_response()")
 
 
 class _Body:
-    """The application's iterable on its way to the server, one part for each part."""
+    """The application's iterable on its way to the server: one part out for each part in."""
 
     def __init__(self, forwarding: _Forwarding, result: Iterable[bytes]) -> None:
         self._forwarding, self._result = forwarding, result
@@ -212,18 +245,20 @@ class _Body:
         return self
 
     def __next__(self) -> bytes:
+        forwarding = self._forwarding
         try:
             part = next(self._parts)
         except StopIteration:
-            self._forwarding.finish()
+            forwarding.finish()
             raise
         except BaseException as error:
-            self._forwarding.end(error)
+            forwarding.end(error)
             raise
-        self._forwarding.feed(part)
+        forwarding.feed(part)
         return part
 
     def close(self) -> None:
+        """Close the application's iterable, once; a body that was not asked for to its end is not stored."""
         self._forwarding.end()
         result, self._result = self._result, ()
         close = getattr(result, "close", None)

@@ -7,7 +7,7 @@ from enum import IntEnum
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cachelayer.durations import parse_duration
@@ -60,16 +60,15 @@ def test_none_stays_none():
 
 BAD_VALUES = [
     -1, -0.001, math.nan, math.inf, -math.inf, 10**400, -(10**400), timedelta(seconds=-1), "", " ", "s", "5", "5.0",
-    "-5s", "+5s", "5 minutes", "5y", "5 s x", "1,5s", "1.s", ".5s", "1e3s", "5\u006d\u0073\u0300", "\u0665m", "\uff15m", "5m\n", "\t5m",
-    "nan", "infs", "9" * 400 + "w", "5M S", "5m s", "1 5m", "1. 5s",
-    "1..5s", "None",
+    "-5s", "+5s", "5 minutes", "5y", "5 s x", "1,5s", "1.s", ".5s", "1e3s", "5ms\u0300", "\u0665m", "\uff15m",
+    "5m\n", "\t5m", "nan", "infs", "9" * 400 + "w", "5M S", "5m s", "1 5m", "1. 5s", "1..5s", "None",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("value", BAD_VALUES, ids=lambda value: ascii(value)[:20])
 def test_a_value_that_is_no_duration_is_refused(value):
     """Negative, endless or unreadable durations raise a ValueError that names the option and what works."""
-    with pytest.raises(ConfigurationError, match="stale_for.*(give seconds, a timedelta|None)") as caught:
+    with pytest.raises(ConfigurationError, match=r"stale_for.*(give seconds, a timedelta|None)") as caught:
         parse_duration(value, name="stale_for")
     assert isinstance(caught.value, ValueError)
 
@@ -79,18 +78,21 @@ def test_a_value_that_is_no_duration_is_refused(value):
 )
 def test_another_type_is_refused(value):
     """Other types raise a TypeError that names the option, the type and what works; True is not one second."""
-    with pytest.raises(OptionTypeError, match=f"^lease cannot be {type(value).__name__} .*give seconds") as caught:
+    with pytest.raises(
+        OptionTypeError, match=rf"^lease cannot be {type(value).__name__} .*give seconds"
+    ) as caught:
         parse_duration(value, name="lease")
     assert isinstance(caught.value, TypeError)
 
 
 def test_the_option_is_called_ttl_unless_it_is_said():
     """Most durations are ttls."""
-    with pytest.raises(ConfigurationError, match="^ttl=-1 "):
+    with pytest.raises(ConfigurationError, match=r"^ttl=-1 "):
         parse_duration(-1)
 
 
-@given(st.text() | st.text("0123456789.mshdw "))
+@settings(max_examples=60)
+@given(st.text(max_size=20) | st.text("0123456789.mshdw ", max_size=20))
 def test_no_text_makes_it_crash(text):
     """Any text is either a duration or refused by an error of ours."""
     try:
@@ -111,7 +113,9 @@ def test_no_value_makes_it_crash(value):
     assert seconds is None or 0 <= seconds < math.inf
 
 
-@given(st.lists(st.tuples(st.integers(0, 9_999), st.sampled_from(["ms", "s", "m", "h", "d", "w"])), min_size=1))
+@given(
+    st.lists(st.tuples(st.integers(0, 9_999), st.sampled_from(["ms", "s", "m", "h", "d", "w"])), min_size=1)
+)
 def test_parts_add_up(parts):
     """A text is the sum of its parts, in any order and number."""
     units = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}

@@ -20,35 +20,46 @@ class Computing:
     """The computations under way over one store, in this process.
 
     Args:
-        lock: guards every change but `flying.setdefault`, which is atomic by itself.
+        lock: guards every change but `flying.setdefault`, which is atomic by itself. None makes one, which is free
+            in a forked child whoever held it.
     """
 
-    def __init__(self, lock: RLock) -> None:
-        self._lock: Any = lock
+    def __init__(self, lock: RLock | None = None) -> None:
+        self._owns_lock = lock is None
+        self.lock: Any = lock or RLock()
         #: By key, the one that others who want it join.
         self.flying: dict[str, Any] = {}
-        self._lone: dict[str, list[Any]] = {}
+        #: Grows with each one that ends: who sees it unchanged knows that nothing was stored by another meanwhile.
+        self.landings = 0
+        self.lone: dict[str, list[Any]] = {}
         _all.add(self)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether anything is being computed."""
+        return bool(self.flying or self.lone)
 
     def add_lone(self, computation: Computation) -> None:
         """Note a computation that nobody joins."""
-        with self._lock:
-            self._lone.setdefault(computation.key, []).append(computation)
+        with self.lock:
+            self.lone.setdefault(computation.key, []).append(computation)
 
     def remove(self, computation: Computation) -> None:
         """Forget a computation that has ended, or that nobody shall join any more."""
         key = computation.key
-        if key not in self._lone and self.flying.get(key) is not computation:
+        if key not in self.lone and self.flying.get(key) is not computation:
             return
-        with self._lock:
+        with self.lock:
             self.finish(computation)
-            left = [other for other in self._lone.pop(key, ()) if other is not computation]
+            left = [other for other in self.lone.pop(key, ()) if other is not computation]
             if left:
-                self._lone[key] = left
+                self.lone[key] = left
 
     def finish(self, computation: Computation) -> None:
         """Forget one that others could join: called under the lock, where its result goes in."""
         if self.flying.get(computation.key) is computation:
+            # Counted before the key is free: who leads next must see it, or it would compute again.
+            self.landings += 1
             del self.flying[computation.key]
 
     def break_off(self, key: str) -> None:
@@ -56,27 +67,28 @@ class Computing:
         flying = self.flying.pop(key, None)
         if flying is not None:
             flying.broken = True
-        for lone in self._lone.get(key, ()):
+        for lone in self.lone.get(key, ()):
             lone.broken = True
 
-    def forget_all(self) -> None:
-        """Forget every computation, without fencing it off."""
+    def start_anew(self) -> None:
+        """Forget every computation, in a forked child: those of other threads do not go on there."""
+        if self._owns_lock:
+            self.lock = RLock()
         self.flying.clear()
-        self._lone.clear()
+        self.lone.clear()
 
     def break_all(self) -> None:
         """Fence off every computation."""
-        for key in [*self.flying, *self._lone]:
+        for key in [*self.flying, *self.lone]:
             self.break_off(key)
 
 
-# Computations of other threads do not go on in a forked child.
 _all: weakref.WeakSet[Computing] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
     for computing in list(_all):
-        computing.forget_all()
+        computing.start_anew()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -27,6 +27,9 @@ from cachelayer.errors import BackendClosedError, ConfigurationError, OptionType
 
 #: Book-keeping keys (generations, leases) kept; dropping a generation costs misses, never a wrong answer.
 _MOST_BOOKS: Final = 100_000
+_SECONDS: Final = frozenset({float, int})
+#: Lifetimes up to here are surely finite: some thirty thousand years.
+_LONGEST: Final = 1e12
 
 
 class InMemoryBackend(DirectBackend):
@@ -92,18 +95,20 @@ class InMemoryBackend(DirectBackend):
         except KeyError:
             pass  # Evicted since it was found: the read came first.
         table.hits.tick()
-        return _bytes_of(entry)
+        return entry.payload if entry.__class__ is Entry else _bytes_of(entry)  # type: ignore[no-any-return]
 
     def set(self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None) -> bool:
         """Store `value`; False (and nothing under `key`) where ttl is 0 or less or the value is too large."""
-        self._check_open()
-        check_item(key, value)
-        kept = copy_metadata(metadata)
+        if self._closed:
+            self._check_open()
+        if key.__class__ is not str or value.__class__ is not bytes:
+            check_item(key, value)
+        kept = None if metadata is None else copy_metadata(metadata)
         if ttl is not None and not _positive(ttl):
             self._remove(key)
             return False
         now = self.clock()
-        return self._put(self._entry(key, value, now, NEVER if ttl is None else now + ttl, kept))
+        return self._put(self._entry(key, value, now, NEVER if ttl is None else now + ttl, kept), now)
 
     def delete(self, key: str) -> bool:
         """Remove the key; True if it was there."""
@@ -192,12 +197,12 @@ class InMemoryBackend(DirectBackend):
         with self.table.lock:
             entry, now = self._table_of(key).live(key), self.clock()
             if entry is None:
-                self._put(self._entry(key, b"%d" % delta, now, NEVER, None))
+                self._put(self._entry(key, b"%d" % delta, now, NEVER, None), now)
                 return delta
             total = parse_integer(key, _bytes_of(entry)) + delta
             metadata = getattr(entry, "metadata", None)
             # The very same expiry: a ttl computed anew would drift by the time that each call takes.
-            self._put(self._entry(key, b"%d" % total, now, entry.expires, metadata))
+            self._put(self._entry(key, b"%d" % total, now, entry.expires, metadata), now)
             return total
 
     def compare_and_set(
@@ -232,11 +237,11 @@ class InMemoryBackend(DirectBackend):
     def _table_of(self, key: str) -> EntryTable:
         return self._books if key.startswith(BOOKKEEPING) else self.table
 
-    def _put(self, entry: Entry) -> bool:
+    def _put(self, entry: Entry, now: float) -> bool:
         if not entry.key.startswith(BOOKKEEPING):
-            return self.table.put(entry)
+            return self.table.put(entry, now)
         with self.table.lock:  # so that compare_and_set looks at generations and stores in one step
-            return self._books.put(entry)
+            return self._books.put(entry, now)
 
     def _remove(self, key: str) -> bool:
         if not key.startswith(BOOKKEEPING):
@@ -277,7 +282,9 @@ def _bytes_of(entry: Any) -> bytes:
 
 def _positive(ttl: float) -> bool:
     """Whether ttl (seconds) is above 0; raises where it is no number of seconds at all."""
-    if ttl.__class__ not in (float, int) and (isinstance(ttl, bool) or not isinstance(ttl, (float, int))):
+    if ttl.__class__ in _SECONDS and ttl < _LONGEST:
+        return ttl > 0
+    if ttl.__class__ not in _SECONDS and (isinstance(ttl, bool) or not isinstance(ttl, (float, int))):
         raise OptionTypeError(
             f"ttl must be seconds as int or float, or None, not {type(ttl).__name__}: {ttl!r}"
         )

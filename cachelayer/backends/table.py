@@ -180,11 +180,12 @@ class EntryTable:
 
     # -- writing ----------------------------------------------------------------------------------------------
 
-    def put(self, entry: Entry) -> bool:
+    def put(self, entry: Entry, now: float | None = None) -> bool:
         """Store `entry`, whatever computations are under way: theirs will not overwrite it."""
         with self.lock:
-            self.computing.break_off(entry.key)
-            return self._insert(entry, self.clock())
+            if self.computing.under_way:
+                self.computing.break_off(entry.key)
+            return self._insert(entry, self.clock() if now is None else now)
 
     def remove(self, key: str) -> bool:
         """Remove the key; whether a living entry was there."""
@@ -317,17 +318,20 @@ class EntryTable:
             expiry = self._expiry
         evicted = None
         old = entries.get(key)
-        if old is not None or self.size + size > self._max_size or len(entries) >= self._max_entries:
+        more = size if old is None else size - _size(old)
+        if self.size + more > self._max_size or (old is None and len(entries) >= self._max_entries):
             if size > self._max_size:
                 self._discard(key)
                 return False
             evicted = self._make_room(old, size, now)
             old = entries.get(key)
+            more = size if old is None else size - _size(old)
         # Put in place at once, so that who reads without the lock finds the old entry or the new one.
         entries[key] = entry
-        self.size += size if old is None else size - _size(old)
+        self.size += more
         self.sets += 1
         if old is not None:
+            entries.touch(key)
             _forget(old)
         if entry.__class__ is not Entry:
             for tag in entry.tags:
@@ -338,10 +342,10 @@ class EntryTable:
             self._tell_evicted(evicted)
         return True
 
-    def _make_room(self, old: Any, size: int, now: float) -> list[Any]:
-        """Evict until `size` bytes fit, in the place of `old` if there is one; return what of it lived."""
+    def _make_room(self, old: Any, size: int, now: float) -> list[Any] | None:
+        """Evict until `size` bytes fit, in the place of `old` if there is one; return what listeners hear of."""
         entries = self._entries
-        evicted: list[Any] = []
+        evicted: list[Any] | None = None if self.on_evicted is None else []
         count, more = len(entries), size
         if old is not None:
             entries.touch(old.key)
@@ -354,12 +358,13 @@ class EntryTable:
             else:
                 victim = entries.evict()
                 if _lives(victim, now):
-                    evicted.append(victim)
+                    self.evictions += 1
+                    if evicted is not None:
+                        evicted.append(victim)
                 self.size -= _size(victim)
                 _forget(victim)
             if count >= 0:
                 count = len(entries)
-        self.evictions += len(evicted)
         return evicted
 
     def _tell_evicted(self, evicted: list[Any]) -> None:

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from cachelayer import Cache, cached
 from cachelayer.asgi import CacheMiddleware
@@ -38,8 +38,9 @@ _PRIVATE: Final = {"cache-control": "private"}
 
 def make_app(database: Database, cache: Cache | None) -> ASGIApp:
     """Return the application. Without a cache it is the same, less the middleware and the decorators."""
-    app = Starlette(routes=Pages(database, cache).routes())
-    return app if cache is None else CacheMiddleware(app, cache=cache, rules=RULES)
+    pages = Pages(database, cache)
+    app = Starlette(routes=pages.routes)
+    return app if cache is None else CacheMiddleware(app, cache=cache, rules=RULES, route=pages.template)
 
 
 class Pages:
@@ -50,10 +51,7 @@ class Pages:
         self._cache = cache
         self._nearest = _remembered(queries.nearest, cache)
         self._along_route = _remembered(queries.along_route, cache)
-
-    def routes(self) -> list[Route]:
-        """Return which page answers what."""
-        return [
+        self.routes = [
             Route("/airports/{icao}", self.airport),
             Route("/search", self.search),
             Route("/countries", self.countries),
@@ -62,6 +60,12 @@ class Pages:
             Route("/reports", self.add_report, methods=["POST"]),
             Route("/stats", self.stats),
         ]
+        self._templates = {route.endpoint: route.path for route in self.routes}
+
+    def template(self, scope: Scope) -> str | None:
+        """Return the path template under which statistics count a request."""
+        page: Any = scope.get("endpoint")
+        return self._templates.get(page, "<unmatched>")
 
     def airport(self, request: Request) -> Response:
         """Show an airport."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
 import click
 
 
@@ -29,7 +32,10 @@ def demo(*, once: bool, requests: int, port: int | None, seed: int) -> None:
     from cachelayer.demo.run import run
     from cachelayer.demo.serving import PortTakenError
 
+    # A server that is told to stop ends as with Ctrl-C, and removes its temporary files.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        run(Console(), requests=requests, seed=seed, port=port, once=once)
+        report = run(Console(), requests=requests, seed=seed, port=port, once=once)
     except PortTakenError as error:
         raise click.ClickException(str(error)) from error
+    sys.exit(0 if report.sound else 1)

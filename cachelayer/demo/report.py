@@ -56,7 +56,7 @@ class Report:
     Attributes:
         endpoints: by the number of their requests, the most first.
         total: all endpoints together.
-        routes: the cache's own counts of the endpoints.
+        routes: the cache's own counts of the endpoints, by requests too.
         functions: the cache's own counts of the cached functions.
         different: answers that were not the same with the cache as without it.
         failed: answers of either run that were errors.
@@ -64,10 +64,15 @@ class Report:
 
     endpoints: Sequence[EndpointReport]
     total: EndpointReport
-    routes: Mapping[str, RouteStats]
-    functions: Mapping[str, RouteStats]
+    routes: Sequence[RouteStats]
+    functions: Sequence[RouteStats]
     different: int
     failed: int
+
+    @property
+    def sound(self) -> bool:
+        """Whether every answer was right."""
+        return not self.different and not self.failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,28 +80,27 @@ class RushReport:
     """Many visitors who ask at once for what nobody asked for before.
 
     Attributes:
-        visitors: how many.
-        computed: how often the function ran for them with the cache; without it, it ran once for each.
         without: seconds until the last of them had an answer, without the cache.
         cached: the same with it.
+        function: what the cache counted of the function that all of them need.
     """
 
-    visitors: int
-    computed: int
     without: float
     cached: float
+    function: RouteStats
 
 
 def make_report(without: Sequence[Answer], cached: Sequence[Answer], stats: StatsSnapshot) -> Report:
     """Compute the report of a run: the answers to the same visits in both runs, and the statistics of the second."""
-    names = (name for name, _ in Counter(answer.endpoint for answer in without).most_common())
+    asked = Counter(answer.endpoint for answer in without)
+    names = sorted(asked, key=lambda name: (-asked[name], name))
     total = total_of(stats.routes.values(), TOTAL)
     pairs = list(zip(without, cached, strict=True))
     return Report(
         endpoints=[_endpoint(name, without, cached, stats.routes.get(name)) for name in names],
         total=_endpoint(TOTAL, without, cached, total),
-        routes=stats.routes,
-        functions=stats.functions,
+        routes=_by_requests(stats.routes),
+        functions=_by_requests(stats.functions),
         different=sum((one.status, one.body) != (other.status, other.body) for one, other in pairs),
         failed=sum(answer.status >= 400 for pair in pairs for answer in pair),
     )
@@ -115,6 +119,10 @@ def _endpoint(
         without=times_of(before),
         cached=times_of(after),
     )
+
+
+def _by_requests(counted: Mapping[str, RouteStats]) -> list[RouteStats]:
+    return sorted(counted.values(), key=lambda stats: (-stats.requests, stats.route))
 
 
 def times_of(answers: Iterable[Answer]) -> Times:

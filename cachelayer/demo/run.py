@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ from cachelayer.demo.airports import load_airports, store_airports
 from cachelayer.demo.app import make_app
 from cachelayer.demo.database import Database, Row
 from cachelayer.demo.queries import forget_reports
-from cachelayer.demo.report import RushReport, make_report
+from cachelayer.demo.report import Report, RushReport, make_report
 from cachelayer.demo.sending import Answer, send, send_at_once
 from cachelayer.demo.serving import listen, serving
-from cachelayer.demo.traffic import Visit, Visitors
+from cachelayer.demo.traffic import Visit, Visitors, to_airport
 
 #: How many visitors come at once in the end.
 RUSH: Final = 40
@@ -53,28 +52,24 @@ class Demo:
     def run_without(self, database: Database) -> Run:
         """Send everything to the application without a cache."""
         with listen(0) as listening, serving(make_app(database, None), listening) as url:
-            return Run(self._send(url, "without"), self._rush(url))
+            return Run(self._send(url, "without"), send_at_once(url, self.rush))
 
-    def run_cached(self, url: str, cache: Cache, without: Run) -> None:
+    def run_cached(self, url: str, cache: Cache, without: Run) -> Report:
         """Send everything to the application with `cache`, and show how both runs compare."""
-        answers = self._send(url, "with")
-        report = make_report(without.answers, answers, cache.stats())
-        seconds = self._rush(url)
-        computed = cache.stats().functions["along_route"].miss - report.functions["along_route"].miss
-        screen.show(self.console, report, RushReport(len(self.rush), computed, without.rush, seconds))
+        report = make_report(without.answers, self._send(url, "with"), cache.stats())
+        cache.reset_stats()
+        seconds = send_at_once(url, self.rush)
+        function = cache.stats().functions["along_route"]
+        screen.show(self.console, report, RushReport(without.rush, seconds, function))
+        return report
 
     def _send(self, url: str, how: str) -> list[Answer]:
         with screen.stage(self.console, f"{len(self.visits):,} requests {how} the cache") as track:
             return list(track(send(url, self.visits), total=len(self.visits)))
 
-    def _rush(self, url: str) -> float:
-        start = time.perf_counter()
-        send_at_once(url, self.rush)
-        return time.perf_counter() - start
 
-
-def run(console: Console, *, requests: int, seed: int, port: int | None, once: bool) -> None:
-    """Run the demo; unless `once`, the application keeps running until Ctrl-C.
+def run(console: Console, *, requests: int, seed: int, port: int | None, once: bool) -> Report:
+    """Run the demo, and return what came of it; unless `once`, the application keeps running until Ctrl-C.
 
     Args:
         console: where it is shown.
@@ -86,6 +81,7 @@ def run(console: Console, *, requests: int, seed: int, port: int | None, once: b
     Raises:
         PortTakenError: `port` cannot be had.
     """
+    screen.show_start(console)
     with listen(port) as listening, _database(console) as (database, airports):
         visitors = Visitors(airports, seed)
         demo = Demo(console, visitors.visits(requests), visitors.rush(RUSH))
@@ -93,10 +89,11 @@ def run(console: Console, *, requests: int, seed: int, port: int | None, once: b
         forget_reports(database)
         cache = Cache()
         with serving(make_app(database, cache), listening) as url:
-            demo.run_cached(url, cache, without)
+            report = demo.run_cached(url, cache, without)
             if not once:
-                screen.show_address(console, url, airports[0]["icao"])
+                screen.show_address(console, url, to_airport(airports[0]["icao"]), demo.rush[0])
                 _wait()
+            return report
 
 
 @contextmanager

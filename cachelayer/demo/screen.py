@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,8 +13,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cachelayer.demo.report import Report, RushReport
 from cachelayer.demo.tables import counts_table, endpoints_table, summary
+from cachelayer.demo.traffic import Visit
 
 _COLUMNS: Final = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+
+
+def show_start(console: Console) -> None:
+    """Print what this is."""
+    console.print(
+        "[bold]cachelayer demo[/]: airports of the world, from the package airportsdata, in SQLite and Starlette, "
+        "served by uvicorn on this machine\n",
+        highlight=False,
+    )
 
 
 @contextmanager
@@ -32,24 +43,21 @@ def show(console: Console, report: Report, rush: RushReport) -> None:
         console.print(part, highlight=False)
 
 
-def show_address(console: Console, url: str, icao: str) -> None:
-    """Print where the application keeps running, and what to try there with an airport that many asked for."""
-    console.print(f"\nThe application keeps running at [bold]{url}[/] until Ctrl-C. Look at Cache-Status:\n")
-    for text, command in _to_try(url, icao):
+def show_address(console: Console, url: str, airport: Visit, trip: Visit) -> None:
+    """Print where the application keeps running, and what to try there."""
+    console.print(
+        f"\nThe application keeps running at [bold]{url}[/] until Ctrl-C. Try, and look at Cache-Status:"
+    )
+    for text, command in _to_try(url, airport, trip):
         console.print(f"[dim]# {text}[/]\n{command}", highlight=False, soft_wrap=True)
 
 
-def _to_try(url: str, icao: str) -> list[tuple[str, str]]:
-    report = f"""-d '{{"icao": "{icao}", "text": "snow"}}'"""
-    return [
-        ("a hit, with its Age: the visitors asked for it before you", f"curl -i {url}/airports/{icao}"),
-        (
-            "bypass: a pilot's report; it invalidates that page, so that the next answer is new",
-            f"curl -i {url}/reports {report}",
-        ),
-        (
-            "private: uncacheable for all, yet fast, because the function behind it is cached",
-            f"curl -i '{url}/my/trip?from={icao}&to=EDDF' -H 'Authorization: Bearer me'",
-        ),
-        ("what the cache counted", f"curl {url}/stats"),
-    ]
+def _to_try(url: str, airport: Visit, trip: Visit) -> Iterator[tuple[str, str]]:
+    report = json.dumps({"icao": airport.url.rpartition("/")[2], "text": "snow"})
+    yield "cached by a rule: a hit with its Age, from the second time on", f"curl -i {url}{airport.url}"
+    yield "bypass; and the page above is invalidated by its tag", f"curl -i {url}/reports -d '{report}'"
+    yield (
+        "private, so uncacheable; but the function behind it is cached",
+        f"curl -i '{url}{trip.url}' -H 'Authorization: Bearer me'",
+    )
+    yield "what the cache counted", f"curl {url}/stats"

@@ -17,11 +17,16 @@ from cachelayer.stats import RouteStats
 _WITHOUT: Final = "yellow"
 _CACHED: Final = "green"
 _NONE: Final = "-"
+_CAPTION: Final = (
+    "As the client sees them, one after another over one connection. "
+    "Without: first, and without middleware and @cached."
+)
 
 
 def endpoints_table(report: Report) -> Table:
     """Return the table of what the client measured."""
-    table = _table("Each endpoint, as its visitors see it (times in ms)")
+    table = _table(f"The same {report.total.requests:,} requests without the cache and with it (times in ms)")
+    table.caption = _CAPTION
     table.add_column("endpoint")
     for header in ("requests", "hit\nrate"):
         table.add_column(header, justify="right")
@@ -39,14 +44,14 @@ def endpoints_table(report: Report) -> Table:
 def counts_table(report: Report) -> Table:
     """Return the table of what the cache counted."""
     table = _table("What the cache counted (cache.stats())")
-    routes, functions = list(report.routes.values()), list(report.functions.values())
-    outcomes = [outcome for outcome in Outcome if any(_count(stats, outcome) for stats in routes + functions)]
+    groups = (report.routes, report.functions)
+    outcomes = [outcome for outcome in Outcome if any(_count(stats, outcome) for stats in chain(*groups))]
     table.add_column("route or function")
     for outcome in outcomes:
         table.add_column(outcome.value.replace("_", " "), justify="right")
     table.add_column("hit\nrate", justify="right")
     table.add_column("not stored: why")
-    for group in (routes, functions):
+    for group in groups:
         for stats in group:
             table.add_row(*_count_cells(stats, outcomes))
         table.add_section()
@@ -55,21 +60,47 @@ def counts_table(report: Report) -> Table:
 
 def summary(report: Report, rush: RushReport) -> RenderableType:
     """Return what it all comes to, in sentences."""
-    total = report.total
-    same = total.requests - report.different
-    return Group(
-        f"The {total.requests} requests took {total.without.total:.1f} s without the cache and "
-        f"{total.cached.total:.1f} s with it: [bold]{total.saved:.1f} s saved, {_share(total)} of the time[/].",
-        f"{same} of {total.requests} answers were the same, byte for byte, with the cache as without it"
-        f"{'' if same == total.requests else '[bold red]: this must not be[/]'}.",
-        f"A rush: {rush.visitors} visitors ask at once for a trip that nobody had before. Without the cache it is "
-        f"computed {rush.visitors} times, in {_ms(rush.without)} ms; with it {rush.computed} time"
-        f"{'' if rush.computed == 1 else 's'}, in {_ms(rush.cached)} ms.",
+    return Group(_saved(report.total), _compared(report), _rushed(rush))
+
+
+def _saved(total: EndpointReport) -> str:
+    return (
+        f"The {total.requests:,} requests took {total.without.total:.1f} s without the cache and "
+        f"{total.cached.total:.1f} s with it: [bold]{total.saved:.1f} s saved[/], "
+        f"{_percent(total.saved / total.without.total)} of the time."
+    )
+
+
+def _compared(report: Report) -> str:
+    requests = report.total.requests
+    same = (
+        f"{requests - report.different:,} of {requests:,} answers were the same with the cache as without it"
+    )
+    wrong = f" [bold red]{report.different} differ, {report.failed} are errors: this must not be.[/]"
+    return f"{same}, byte for byte.{'' if report.sound else wrong}"
+
+
+def _rushed(rush: RushReport) -> str:
+    function = rush.function
+    return (
+        f"A rush: {function.requests} visitors ask at once for a trip that nobody asked for before. Without the cache "
+        f"{function.route} ran {function.requests} times, and the last visitor waited {_ms(rush.without)} ms; "
+        f"with it, {function.miss} ran and {function.served} shared its result: {_ms(rush.cached)} ms."
     )
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 0, 0, 1),
+        caption_justify="left",
+        caption_style="dim",
+    )
 
 
 def _endpoint_cells(row: EndpointReport) -> list[str]:
@@ -103,7 +134,3 @@ def _ms(seconds: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{share:.0%}"
-
-
-def _share(row: EndpointReport) -> str:
-    return _percent(row.saved / row.without.total)

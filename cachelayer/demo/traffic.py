@@ -14,7 +14,7 @@ from cachelayer.demo.database import Row
 T = TypeVar("T")
 
 #: How many airports, of those that most people ask for, are asked for at all; and between how many of them one flies.
-_ASKED_FOR: Final = 300
+_ASKED_FOR: Final = 200
 _FLOWN_BETWEEN: Final = 40
 _TRIPS: Final = 60
 _REPORTS: Final = (
@@ -97,7 +97,7 @@ class Visitors:
         return [_trip(f"visitor-{number}", *self._not_flown) for number in range(count)]
 
     def _to_airport(self) -> Visit:
-        return Visit(endpoint="GET /airports/{icao}", url=f"/airports/{self._airports.draw()}")
+        return to_airport(self._airports.draw())
 
     def _to_search(self) -> Visit:
         return Visit(endpoint="GET /search", url=f"/search?{urlencode({'q': self._cities.draw()})}")
@@ -114,6 +114,11 @@ class Visitors:
     def _with_report(self) -> Visit:
         report = {"icao": self._airports.draw(), "text": self._random.choice(_REPORTS)}
         return Visit(endpoint="POST /reports", url="/reports", body=report)
+
+
+def to_airport(icao: str) -> Visit:
+    """Return a visit to an airport's page."""
+    return Visit(endpoint="GET /airports/{icao}", url=f"/airports/{icao}")
 
 
 def _trip(visitor: str, origin: str, destination: str) -> Visit:

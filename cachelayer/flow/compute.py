@@ -130,10 +130,12 @@ class Engine:
                 self.flights.detach(flight)
                 continue
             landing = yield Wait(flight, lookup.policy.lock_timeout)
-            if landing is None:
-                return (yield from self._alone(lookup))
-            if landing is not ABANDONED:
-                return _collapsed(landing)
+            if landing is ABANDONED:
+                # It is gone already, unless its leader had no stack left to clear it away.
+                self.flights.detach(flight)
+                continue
+            result = None if landing is None else _collapsed(landing)
+            return result if result is not None else (yield from self._alone(lookup))
 
     def find(self, lookup: Lookup) -> Flow[Result | None]:
         """Return a fresh stored value as a hit, else None."""
@@ -159,7 +161,8 @@ class Engine:
         return Result(Outcome.HIT, value, record=record)
 
     def refresh(self, lookup: Lookup) -> Flow[Result]:
-        """Compute and store, whatever is stored now."""
+        """Compute and store, whatever is stored now; computations that began earlier will not overwrite it."""
+        yield from self.storage.fence_off(lookup.key)
         result = yield from self._alone(lookup)
         self._tell(EventKind.REFRESHED, lookup, seconds=result.seconds)
         return result
@@ -191,14 +194,19 @@ class Engine:
 
     def _lead(self, lookup: Lookup, flight: Flight, *, landed_since: bool) -> Flow[Result]:
         try:
-            result = (yield from self.find(lookup)) if landed_since else None
+            result = None
+            if landed_since:
+                # Fenced before it is read: who comes after an invalidation must not get what was there before.
+                yield from self.storage.capture(flight, lookup.tags)
+                result = yield from self.find(lookup)
             if result is None:
                 result = yield from self._compute(lookup, flight)
+            self.flights.land(flight, Landed(_giver(result, lookup.policy.codec)))
         except BaseException:
-            # Cancelled, or interrupted: somebody else may want to go on.
+            # Cancelled, or interrupted: somebody else may want to go on. Noted first, for a stack that is full.
+            flight.landing = ABANDONED
             self.flights.abandon(flight)
             raise
-        self.flights.land(flight, Landed(_giver(result, lookup.policy.codec)))
         return result
 
     def _alone(self, lookup: Lookup) -> Flow[Result]:
@@ -218,7 +226,12 @@ class Engine:
             return (yield from self._raised(lookup, error, flight, time.perf_counter() - started))
         finally:
             stop_leading(before)
-        return (yield from self._keep(lookup, value, flight, time.perf_counter() - started))
+        seconds = time.perf_counter() - started
+        try:
+            return (yield from self._keep(lookup, value, flight, seconds))
+        except Exception as error:  # noqa: BLE001 - condition= and a callable ttl= are the user's, as the origin is
+            self._failed(lookup, error)
+            return Result(Outcome.ERROR, error=error, seconds=seconds)
 
     def _keep(self, lookup: Lookup, value: Any, flight: Flight, seconds: float) -> Flow[Result]:
         """Store a computed value if it may be stored."""
@@ -231,8 +244,8 @@ class Engine:
         try:
             record = yield from self._write(lookup, value, ttl, flight, seconds)
         except EncodingError as error:
-            self.unencodable(lookup.policy, error)
-            return Result(Outcome.UNCACHEABLE, value, seconds=seconds, reason="unencodable")
+            refusal = self.unencodable(policy, error)
+            return Result(Outcome.UNCACHEABLE, value, refusal, seconds=seconds, reason="unencodable")
         return Result(Outcome.MISS, value, record=record, seconds=seconds)
 
     def _raised(self, lookup: Lookup, error: Exception, flight: Flight, seconds: float) -> Flow[Result]:
@@ -242,7 +255,7 @@ class Engine:
             try:
                 yield from self._write(lookup, Failure(error), policy.negative_ttl, flight, seconds)
             except EncodingError as unencodable:
-                self.unencodable(lookup.policy, unencodable)
+                error = self.unencodable(policy, unencodable) or error
         self._failed(lookup, error)
         return Result(Outcome.ERROR, error=error, seconds=seconds)
 
@@ -260,18 +273,19 @@ class Engine:
         expires = NEVER if ttl is None else now + ttl
         return Draft(lookup.key, value, expires, expires, now, seconds, lookup.tags, lookup.policy.label)
 
-    def unencodable(self, policy: Policy, error: EncodingError) -> None:
-        """Warn, once for each label, that a result cannot be stored; or raise, where the policy is strict."""
+    def unencodable(self, policy: Policy, error: EncodingError) -> EncodingError | None:
+        """Warn, once for each label, that a result cannot be stored; where policy is strict, return what to raise."""
         label = policy.label
         message = (
             f"the result of {label} cannot be cached: {error}. Return plain values, annotate the return type with a "
             f"dataclass, msgspec.Struct, NamedTuple or Enum, or leave such results out with condition="
         )
         if policy.strict:
-            raise EncodingError(message) from error
+            return EncodingError(message)
         if label not in self._warned:
             self._warned.add(label)
             warnings.warn(message, RuntimeWarning, stacklevel=2)
+        return None
 
     def _failed(self, lookup: Lookup, error: Exception) -> None:
         self._tell(EventKind.FAILED, lookup, reason=repr(error))
@@ -290,9 +304,12 @@ def _lifetime(lookup: Lookup, value: Any) -> float | None:
     return parse_duration(ttl(value, *lookup.args, **lookup.kwargs), name=f"ttl of {lookup.policy.label}")
 
 
-def _collapsed(landing: Landing) -> Result:
+def _collapsed(landing: Landing) -> Result | None:
+    """Return what another caller computed; None where that does not come back from the form it is kept in."""
     try:
         return Result(Outcome.COLLAPSED, landing.give())
+    except DecodingError:
+        return None
     except Exception as error:  # noqa: BLE001 - whatever the leader's origin raised is for its waiters
         return Result(Outcome.ERROR, error=error)
 

@@ -111,8 +111,11 @@ class Flights:
 
     def __init__(self, computing: Computing) -> None:
         self._computing = computing
-        #: Grows with each flight that ended: who sees it unchanged knows that nothing landed meanwhile.
-        self.landings = 0
+
+    @property
+    def landings(self) -> int:
+        """Grows with each flight that ended: who sees it unchanged knows that nothing landed meanwhile."""
+        return self._computing.landings
 
     def __len__(self) -> int:
         return len(self._computing.flying)
@@ -143,13 +146,11 @@ class Flights:
 
     def landed(self, flight: Flight, landing: Landing) -> None:
         """Like `land`, for a flight whose result the table has just taken in."""
-        self.landings += 1
         flight.landing = landing
         if flight.waiters:
             flight.end(landing)
 
     def _end(self, flight: Flight, landing: Landing) -> None:
-        self.landings += 1
         self._computing.remove(flight)
         flight.end(landing)
 

@@ -6,7 +6,6 @@ Both are flows (generators), so that what needs I/O yields it and what needs non
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final, Protocol
 
@@ -114,6 +113,10 @@ class Storage(Protocol):
         """Store the draft, whatever computations are under way."""
         ...
 
+    def fence_off(self, key: str) -> Flow[None]:
+        """Keep the computations of the key that are under way from being stored."""
+        ...
+
     def remove(self, key: str) -> Flow[bool]:
         """Remove the key and fence off computations for it; whether it was there."""
         ...
@@ -206,7 +209,14 @@ class ObjectStorage:
     def put(self, draft: Draft, codec: Codec) -> Flow[Record | None]:
         """See `Storage.put`."""
         entry = self._draft(draft, codec)
-        return entry if self.table.put(entry) else None
+        return entry if self.table.put(entry, draft.created) else None
+        yield
+
+    def fence_off(self, key: str) -> Flow[None]:
+        """See `Storage.fence_off`."""
+        with self.table.lock:
+            self.table.computing.break_off(key)
+        return
         yield
 
     def remove(self, key: str) -> Flow[bool]:
@@ -297,8 +307,7 @@ class EnvelopeStorage:
     def __init__(self, backend: CacheBackend, clock: Clock) -> None:
         self._backend = backend
         self._clock = clock
-        self._lock = threading.RLock()
-        self._computing = Computing(self._lock)
+        self._computing = Computing()
         self.flights = Flights(self._computing)
         self.errors = Counter()
 
@@ -357,13 +366,20 @@ class EnvelopeStorage:
         if generations is None:
             return None
         envelope = _seal(draft, codec, tuple(generations.items()))
-        yield from self._leave_mark(draft.key)
+        yield from self.fence_off(draft.key)
         stored = yield from self._try("set", draft.key, pack(envelope), self._ttl(draft))
         return Found(envelope, codec) if stored else None
 
+    def fence_off(self, key: str) -> Flow[None]:
+        """See `Storage.fence_off`: here and, by a mark beside the key, in other processes."""
+        with self._computing.lock:
+            self._computing.break_off(key)
+        # Not a plain `set`: in a store of six methods that could come between another's compare and its set.
+        yield from self._try("compare_and_set", _mark(key), new_generation(), {}, FENCE_LIFETIME)
+
     def remove(self, key: str) -> Flow[bool]:
         """See `Storage.remove`. The mark comes first: a result stored before it is removed, one after is refused."""
-        yield from self._leave_mark(key)
+        yield from self.fence_off(key)
         return bool((yield from self._try("delete", key)))
 
     def invalidate(self, tags: Iterable[str]) -> Flow[int]:
@@ -387,12 +403,11 @@ class EnvelopeStorage:
 
     def _generations(self, tags: tuple[str, ...]) -> Flow[dict[str, bytes] | None]:
         """Return the tags' generations; None where the backend failed."""
-        return (yield from self._try("generations", tags)) if tags else {}
-
-    def _leave_mark(self, key: str) -> Flow[None]:
-        with self._lock:
-            self._computing.break_off(key)
-        yield from self._try("set", _mark(key), new_generation(), FENCE_LIFETIME)
+        held: dict[str, bytes] | None = (yield from self._try("generations", tags)) if tags else {}
+        if held is not None and not all(isinstance(generation, bytes) for generation in held.values()):
+            self._note("generations", TypeError("generations must be bytes"))
+            return None
+        return held
 
     def _get(self, key: str) -> Flow[dict[str, bytes | None] | None]:
         """Read one key; None where the backend failed, which is not the same as a missing key."""

@@ -87,4 +87,6 @@ def _build(
     scope = {"_type": type, "_id": id, **parameters.defaults}
     make = compile_function(name, source, scope)
     call, bind = make(slow, get)
+    # So that a wrong call's TypeError names the function as the user knows it.
+    call.__qualname__ = name
     return call, bind

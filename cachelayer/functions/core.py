@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import keyword
+import sys
 import typing
 import weakref
 from collections.abc import Callable
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 #: that wait for each other; a computation that takes longer is run by its waiters too.
 DEFAULT_LOCK_TIMEOUT: Final = 30.0
 
+#: For a link: all of an entry's tags, whoever gave it them.
+_ALL: Final = sys.maxsize
+
 #: Arguments of exactly these types may lead to an entry by themselves: equal means the same, and never changes.
 _SIMPLE: Final = frozenset({str, int, bytes, bool, type(None)})
 
@@ -57,8 +60,8 @@ class Binding:
         self.cache = cache
         self.engine = cache.engine
         self.counters = cache.functions.counters(core.label)
-        # Workers on one store must agree; within a process a redefined function is another one.
-        self.identity = core.label if cache.backend.shared else core.identity
+        # Workers on one store must agree on what they call a function that is made anew for each of them.
+        self.identity = core.label if cache.backend.shared and core.is_local else core.identity
         self.own_tags = (*cache.own_tags, cache.key("function:" + self.identity))
         self.policy = core.policy(cache)
         self.table: EntryTable | None = None
@@ -96,6 +99,7 @@ class FunctionCore:
         self.quick: Quick | None = None
         self._choose = choose
         self._binding: Binding | None = None
+        self._bindings: dict[str, Binding] = {}
         self.on_bound: list[Callable[[Binding], None]] = []
         self._wrapper: Callable[[], Any] = lambda: None
         self.identity = _define(self)
@@ -108,7 +112,9 @@ class FunctionCore:
 
     def rebind(self) -> None:
         """Make the compiled hit path anew for what the cache is now."""
-        binding = self.binding()
+        binding = self._binding
+        if binding is None:
+            return
         self.quick = None
         for tell in self.on_bound:
             tell(binding)
@@ -136,9 +142,12 @@ class FunctionCore:
                 f"{self.label} is defined inside another function, so workers that share {cache.backend!r} cannot "
                 f"agree on what to call it: give it name= or key="
             )
-        binding = self._binding = Binding(self, cache)
-        cache.tell_changes(self)
-        self.rebind()
+        mine = Binding(self, cache)
+        # Of several threads that come first, one wins: all count from the same start.
+        binding = self._binding = self._bindings.setdefault("", mine)
+        if binding is mine:
+            cache.tell_changes(self)
+            self.rebind()
         return binding
 
     def _return_annotation(self) -> Any:
@@ -186,7 +195,7 @@ class FunctionCore:
     def key_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """Return the key of a bound call."""
         binding = self.binding()
-        if self.is_method and binding.cache.backend.shared and not self.keys.custom:
+        if self.is_method and binding.cache.backend.shared and self.keys.takes_receiver:
             self._check_receiver(args[0])
         return binding.cache.key(self.keys.key(binding.identity, args, kwargs, method=self.is_method))
 
@@ -274,10 +283,11 @@ class FunctionCore:
         """Return the link by which these very arguments may lead to their entry, None where they may not."""
         if place is None or not _SIMPLE.issuperset(place[1::2]):
             return None
-        if not self.is_method:
-            return self.shortcut, place, len(binding.own_tags)
-        shortcut = self.keys.receivers.shortcut(args[0])
-        return None if shortcut is None else (shortcut, place, len(binding.own_tags))
+        shortcut = self.keys.receivers.shortcut(args[0]) if self.is_method else self.shortcut
+        # Where the hit path does not look at tags, the shortcut is emptied for each of them: a function that shares
+        # its keys with this one may have given the entry more than this one has.
+        watched = len(binding.own_tags) if self.options.tags else _ALL
+        return None if shortcut is None else (shortcut, place, watched)
 
     def sweep_receivers(self) -> None:
         """Remove the entries of instances that are gone."""
@@ -299,9 +309,8 @@ class FunctionCore:
             )
 
 
-_numbers = itertools.count(2)
 _defined: weakref.WeakValueDictionary[str, FunctionCore] = weakref.WeakValueDictionary()
-_named: set[str] = set()
+_named: dict[str, int] = {}
 
 
 def _define(core: FunctionCore) -> str:
@@ -309,12 +318,17 @@ def _define(core: FunctionCore) -> str:
     label = core.label
     before = _defined.get(label)
     _defined[label] = core
-    if label not in _named or core.options.name is not None:
-        _named.add(label)
-        return label
-    if before is not None and not core.is_local:
+    if before is not None and _is_redefined(before.function, core.function):
         before.superseded()
-    return f"{label}~{next(_numbers)}"
+    count = _named[label] = _named.get(label, 0) + 1
+    # Counted for each label, so that workers which import the same modules agree.
+    return label if count == 1 or core.options.name is not None else f"{label}~{count}"
+
+
+def _is_redefined(before: Callable[..., Any], now: Callable[..., Any]) -> bool:
+    """Whether `now` takes the place of `before`, rather than being another function that was given its name."""
+    same = before.__module__ == now.__module__ and before.__qualname__ == now.__qualname__
+    return same and "<locals>" not in now.__qualname__
 
 
 def _python_name(function: Callable[..., Any]) -> str:

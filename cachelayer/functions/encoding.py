@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import pathlib
 import secrets
+import sys
 import types
 import weakref
 from collections.abc import Callable, Iterable
@@ -97,9 +98,17 @@ def has_cache_key(value: Any) -> bool:
 
 
 def class_name(kind: type[Any]) -> str:
-    """Return module and qualified name; a class made inside a function has none that others could share."""
+    """Return module and qualified name, with a number where this does not lead back to the class."""
     name = f"{kind.__module__}.{kind.__qualname__}"
-    return f"{name}@{_serial(kind)}" if "<locals>" in name else name
+    return name if _is_found(kind) else f"{name}@{_serial(kind)}"
+
+
+def _is_found(value: Any) -> bool:
+    """Whether a class or function is what its module and qualified name lead to, so that no other has its name."""
+    found: Any = sys.modules.get(value.__module__)
+    for part in value.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is value
 
 
 def _encode_path(value: pathlib.PurePath, _: int) -> str:
@@ -185,8 +194,8 @@ def _array_parts(value: Any, kind: type[Any]) -> tuple[str, ...] | None:
     if kind.__module__.partition(".")[0] != "numpy" or not hasattr(value, "tobytes"):
         return None
     dtype = value.dtype
-    if dtype.hasobject:
-        raise UnkeyableError("it is a numpy array of objects")
+    if dtype.hasobject or hasattr(value, "mask"):
+        raise UnkeyableError("it is a numpy array of objects, or one with a mask")
     digest = hashlib.blake2b(value.tobytes(), digest_size=20).hexdigest()
     return (_sized("s", f"{dtype.descr}{value.shape}"), digest)
 
@@ -195,16 +204,19 @@ def _base_parts(value: Any, depth: int) -> tuple[str, ...] | None:
     """Return a subclass of a builtin type (a named tuple, say) as that type; it may hold nothing else."""
     if getattr(value, "__dict__", None):
         return None
-    for base in type(value).__mro__[1:]:
+    for base in type(value).__mro__:
         if base in _WRITERS and base is not type:
             return (_WRITERS[base](value, depth),)
+        if vars(base).get("__slots__"):
+            return None
     return None
 
 
 def _function_name(value: Any) -> str:
     name = f"{value.__module__}.{value.__qualname__}"
     owner = getattr(value, "__self__", None)
-    if "<" in name or not (owner is None or isinstance(owner, types.ModuleType)):
+    # functools.wraps gives a wrapper the name of what it wraps: a name must lead back to its function.
+    if not _is_found(value) or not (owner is None or isinstance(owner, types.ModuleType)):
         raise UnkeyableError(f"{name} is a function without a name that others could know it by")
     return _sized("c", name)
 

@@ -53,6 +53,11 @@ class KeyMaker:
         """Whether the user says what the key is."""
         return bool(self._callable or self._template)
 
+    @property
+    def takes_receiver(self) -> bool:
+        """Whether a method's first parameter is part of the key."""
+        return not self.custom and not self.ignored.intersection(self._parameters.positional[:1])
+
     def key(self, identity: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, method: bool) -> str:
         """Return the key of a bound call.
 
@@ -150,6 +155,11 @@ class KeyMaker:
         try:
             return f"@{self.receivers.get(value).number};"
         except TypeError:
+            pass
+        # By its value, then, as any other argument: an int, a named tuple, a frozen dataclass with slots.
+        try:
+            return encode(value)
+        except UnkeyableError:
             raise KeyingError(
                 f"{self._name}: instances of {type(value).__name__} take no weak references, so that they cannot be "
                 f"told apart: give the class a __cache_key__ method or __weakref__ in its __slots__, or use key="

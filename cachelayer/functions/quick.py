@@ -16,7 +16,7 @@ from cachelayer.backends.table import NEVER
 from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.flow.compute import Result
 from cachelayer.flow.drivers import arun, run
-from cachelayer.flow.flights import Flight, Landed, start_leading, stop_leading
+from cachelayer.flow.flights import ABANDONED, Flight, Landed, start_leading, stop_leading
 from cachelayer.flow.storage import LocalEntry, ObjectStorage
 from cachelayer.functions.core import Binding, FunctionCore, Place
 from cachelayer.outcomes import Outcome
@@ -45,6 +45,7 @@ def make_slow(core: FunctionCore) -> Callable[..., Any]:
         try:
             value = function(*args, **kwargs)
         except BaseException as error:
+            flight.landing = ABANDONED  # for now: where the stack is full, nothing more can be called
             quick.fail(flight, error, perf_counter() - started)
             raise
         quick.settle(flight, value, perf_counter() - started, args, place)
@@ -71,6 +72,7 @@ def make_slow_async(core: FunctionCore) -> Callable[..., Awaitable[Any]]:
         try:
             value = await function(*args, **kwargs)
         except BaseException as error:
+            flight.landing = ABANDONED  # for now: where the stack is full, nothing more can be called
             quick.fail(flight, error, perf_counter() - started)
             raise
         finally:
@@ -154,16 +156,21 @@ class Quick:
             # A plain function caches no exceptions, so that its values are kept by `snapshot` as they are.
             try:
                 kept = snapshot(value)
+                now = clock()
+                expires = NEVER if ttl is None else now + ttl
+                entry = make_entry(flight.key, kept, expires, now, seconds, flight.tags)
+                if commit(flight, entry, link_for(binding, args, place)):
+                    flights.landed(flight, entry)
+                else:
+                    flights.land(flight, entry)
             except EncodingError as error:
                 refused(flight, value, seconds, error)
                 return
-            now = clock()
-            expires = NEVER if ttl is None else now + ttl
-            entry = make_entry(flight.key, kept, expires, now, seconds, flight.tags)
-            if commit(flight, entry, link_for(binding, args, place)):
-                flights.landed(flight, entry)
-            else:
-                flights.land(flight, entry)
+            except BaseException:
+                # A signal's handler raised, or the stack is full: nobody shall wait for this flight any more.
+                flight.landing = ABANDONED
+                flights.abandon(flight)
+                raise
             counters.note_miss(seconds)
             counters.settle_if_many()
 
@@ -198,9 +205,12 @@ class Quick:
             self._flights.abandon(flight)
 
     def _refused(self, flight: Flight, value: Any, seconds: float, error: EncodingError) -> None:
-        self._flights.land(flight, Landed(lambda: value))
+        refusal = self._engine.unencodable(self._binding.policy, error)
+        result = Result(Outcome.UNCACHEABLE, value, refusal)
+        self._flights.land(flight, Landed(result.give))
         self._counters.record(Outcome.UNCACHEABLE, seconds=seconds, reason="unencodable")
-        self._engine.unencodable(self._binding.policy, error)
+        if refusal is not None:
+            raise refusal
 
 
 def give(result: Result) -> Any:

@@ -46,8 +46,8 @@ class Receivers:
         place = id(instance)
         receiver = self._known.get(place)
         if receiver is None:
-            receiver = Receiver(instance, partial(self._forget, place))
-            self._known[place] = receiver
+            # Of two threads that come first, one wins: the instance has one number.
+            receiver = self._known.setdefault(place, Receiver(instance, partial(self._forget, place)))
             self.finders[place] = receiver.shortcut.get
         return receiver
 

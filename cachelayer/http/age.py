@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cachelayer.http.cache_control import Invalid, delta_seconds
 from cachelayer.http.dates import parse_date
 from cachelayer.http.messages import FieldLines, StoredResponse
@@ -27,6 +29,12 @@ def corrected_initial_age(fields: FieldLines, request_time: float, response_time
     apparent_age = max(0.0, response_time - date_value(fields, response_time))
     response_delay = max(0.0, response_time - request_time)
     return max(apparent_age, age_value(fields) + response_delay)
+
+
+@lru_cache(maxsize=4096)
+def age_field(seconds: int) -> tuple[bytes, bytes]:
+    """Return the field line of Age."""
+    return (b"age", b"%d" % seconds)
 
 
 def current_age(stored: StoredResponse, now: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from cachelayer.errors import ConfigurationError, OptionTypeError
@@ -41,11 +42,13 @@ def cache_name(name: object) -> str:
     return f'"{escaped}"'
 
 
-def hit(name: str, ttl: float) -> tuple[bytes, bytes]:
+@lru_cache(maxsize=4096)
+def hit(name: str, ttl: int) -> tuple[bytes, bytes]:
     """Return the field line of a response from the store that is fresh for `ttl` more seconds."""
-    return (b"cache-status", f"{name}; hit; ttl={int(ttl)}".encode())
+    return (b"cache-status", f"{name}; hit; ttl={ttl}".encode())
 
 
+@lru_cache(maxsize=512)
 def forwarded(name: str, fwd: Forward, *, stored: bool, detail: str | None = None) -> tuple[bytes, bytes]:
     """Return the field line of a response from the origin.
 

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from cachelayer.http import cache_status
-from cachelayer.http.age import current_age, date_value
+from cachelayer.http.age import age_field, current_age, date_value
 from cachelayer.http.cache_control import Invalid
 from cachelayer.http.conditional import is_etag, not_modified_headers
 from cachelayer.http.dates import parse_date
@@ -105,11 +105,12 @@ def answer(entry: Entry | None, plan: Plan, reuse: Reuse, now: float) -> Answer:
     if not isinstance(entry, StoredResponse) or reuse.reason is Reason.ONLY_IF_CACHED:
         made_by_itself = () if name is None else (cache_status.generated(name, Reason.ONLY_IF_CACHED),)
         return Answer(504, _NO_CONTENT + made_by_itself, b"")
-    age = (b"age", b"%d" % int(current_age(entry, now)))
-    added: Headers = (age,) if name is None else (age, cache_status.hit(name, entry.fresh_until - now))
+    age = age_field(int(current_age(entry, now)))
+    added: Headers = (age,) if name is None else (age, cache_status.hit(name, int(entry.fresh_until - now)))
     if reuse.reason is Reason.NOT_MODIFIED:
         return Answer(304, not_modified_headers(entry) + added, b"")
-    return Answer(entry.status, entry.headers + added, b"" if plan.request.method == "HEAD" else entry.body)
+    body = b"" if plan.request.method == "HEAD" else entry.body
+    return Answer(entry.status, entry.headers + added, body, entry.phrase)
 
 
 def admit(
@@ -130,7 +131,7 @@ def admit(
     freshness = may_store(case)
     if isinstance(freshness, Reason):
         return Admission(freshness, head)
-    sent = ResponseHead(head.status, _client_headers(case))
+    sent = ResponseHead(head.status, _client_headers(case), head.phrase)
     length = content_length(case.fields)
     return Admission(
         freshness.reason,
@@ -161,6 +162,7 @@ def _draft(case: Exchange, sent: ResponseHead, freshness: Freshness, label: str)
         must_revalidate=case.directives.has(b"must-revalidate") or case.directives.has(b"proxy-revalidate"),
         etag=etags[0] if len(etags) == 1 and is_etag(etags[0]) else None,
         last_modified=_modification_date(fields, case.response_time),
+        phrase=sent.phrase,
     )
 
 

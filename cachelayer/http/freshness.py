@@ -28,19 +28,20 @@ def explicit_lifetime(
         response_time: when it was received, in epoch seconds.
         targeted: a field for this cache governs, so that Expires does not count (RFC 9213, section 2.2).
     """
-    for name in (b"s-maxage", b"max-age"):
-        seconds = directives.seconds(name)
-        if seconds is not None:
-            return 0.0 if isinstance(seconds, Invalid) else float(seconds)
+    if directives.items:
+        for name in (b"s-maxage", b"max-age"):
+            seconds = directives.seconds(name)
+            if seconds is not None:
+                return 0.0 if isinstance(seconds, Invalid) else float(seconds)
     return None if targeted else _expires_lifetime(fields, response_time)
 
 
 def _expires_lifetime(fields: FieldLines, response_time: float) -> float | None:
-    values = set(fields.get(b"expires", ()))
-    if not values:
+    lines = fields.get(b"expires")
+    if lines is None:
         return None
     # Two that disagree are as good as none that can be read (section 4.2.1).
-    expires = parse_date(values.pop(), response_time) if len(values) == 1 else None
+    expires = parse_date(lines[0], response_time) if len(set(lines)) == 1 else None
     return 0.0 if expires is None else max(0.0, expires - date_value(fields, response_time))
 
 

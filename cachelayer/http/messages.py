@@ -30,6 +30,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         query: the raw query, without "?".
         headers: the fields as sent.
         host: authority to use where the request has no Host field (the server's own name), or None.
+        original: the raw path that the client sent, where something before this cache gave the request another one.
     """
 
     method: str
@@ -38,13 +39,23 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     query: bytes
     headers: Headers
     host: bytes | None = None
+    original: bytes | None = None
 
 
 class ResponseHead(msgspec.Struct, frozen=True, gc=False):
-    """What an application says before its body: the status and the fields."""
+    """What an application says before its body.
+
+    Args:
+        status: the status code.
+        headers: the fields as said.
+        phrase: the reason phrase where it is not the usual one, else empty.
+        trailers: there will be fields after the body.
+    """
 
     status: int
     headers: Headers
+    phrase: bytes = b""
+    trailers: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -53,6 +64,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     status: int
     headers: Headers
     body: bytes
+    phrase: bytes = b""
 
 
 class StoredResponse(
@@ -78,6 +90,7 @@ class StoredResponse(
         must_revalidate: may never be used stale (section 5.2.2.2).
         etag: its entity tag as sent, quotes and weakness mark included.
         last_modified: its modification date for comparisons, in epoch seconds (section 4.3.2).
+        phrase: its reason phrase where it is not the usual one.
     """
 
     status: int
@@ -97,6 +110,7 @@ class StoredResponse(
     must_revalidate: bool = False
     etag: bytes | None = None
     last_modified: float | None = None
+    phrase: bytes = b""
 
     @property
     def body_length(self) -> int:

@@ -95,6 +95,8 @@ def _keyed(
     extra: tuple[bytes, ...] = ()
     if fields or rule is not None:
         extra = extra_parts(request.headers, fields, rule, trusted_forwarding=policy.trusted_forwarding)
+    if request.original is not None:
+        extra += (b"original", request.original)
     if rule is not None and rule.key is not None:
         made = _called(rule, request)
         if isinstance(made, Reason):

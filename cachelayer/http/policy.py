@@ -93,7 +93,7 @@ class Policy:
             return None
         # An ambiguous path may be any page, one that a rule keeps out of the cache too. So it is judged by the
         # headers of its response only.
-        if self.has_patterns and ambiguous(request.path):
+        if self.has_patterns and (ambiguous(request.path) or ambiguous(request.original or b"")):
             return HEADERS_ONLY
         return next((rule for rule in self.rule_list if rule.matches(request, route)), None)
 

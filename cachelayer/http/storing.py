@@ -1,18 +1,19 @@
 """May this response be stored (RFC 9111, section 3), and for how long?
 
-The checks below run in the order in which they stand; the first that objects decides. What passes is stored by the
-response's own freshness, else by a rule's ttl, else by the default, else by heuristics.
+The checks below run in the order in which they stand, those of directives and fields only where there are any; the first
+that objects decides. What passes is stored by the response's own freshness, else by a rule's ttl, else by the default,
+else by heuristics.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from cachelayer.http.age import corrected_initial_age
-from cachelayer.http.cache_control import Directives, Invalid, of_message
+from cachelayer.http.cache_control import INVALID, Directives, Invalid, of_message
 from cachelayer.http.cookies import set_cookie_name
 from cachelayer.http.fields import index, well_formed
 from cachelayer.http.freshness import explicit_lifetime, heuristic_lifetime
@@ -95,17 +96,36 @@ def exchange(
 
 def may_store(case: Exchange) -> Freshness | Reason:
     """Return the freshness to store a response with, or the reason not to. Never raises, whatever the response."""
-    for check in _CHECKS:
-        if objection := check(case):
-            return objection
-    freshness = _freshness(case)
+    freshness = _objection(case) or _freshness(case)
     if isinstance(freshness, Reason):
         return freshness
     refused = guard(
         case.plan.fields, case.plan.rule, case.plan.policy,
         authorized=case.authorized, shared=case.shared, explicit=freshness.reason is Reason.EXPLICIT,
     )  # fmt: skip
-    return refused or (freshness if freshness.seconds > 0 else Reason.STALE)
+    if refused is not None:
+        return refused
+    if not _well_formed(case.head):
+        return Reason.MALFORMED_RESPONSE
+    return freshness if freshness.seconds > 0 else Reason.STALE
+
+
+def _objection(case: Exchange) -> Reason | None:
+    for check in _CHECKS:
+        if objection := check(case):
+            return objection
+    if case.directives.items:
+        for check in _DIRECTIVE_CHECKS:
+            if objection := check(case):
+                return objection
+    for name, check in _FIELD_CHECKS:
+        if name in case.fields and (objection := check(case)):
+            return objection
+    return None
+
+
+def _well_formed(head: ResponseHead) -> bool:
+    return well_formed(((b"phrase", head.phrase), *head.headers) if head.phrase else head.headers)
 
 
 def _method(case: Exchange) -> Reason | None:
@@ -121,9 +141,9 @@ def _request_no_store(case: Exchange) -> Reason | None:
     return Reason.REQUEST_NO_STORE if case.plan.directives.has(b"no-store") else None
 
 
-def _well_formed(case: Exchange) -> Reason | None:
-    good = well_formed(case.head.headers) and not isinstance(content_length(case.fields), Invalid)
-    return None if good else Reason.MALFORMED_RESPONSE
+def _trailers(case: Exchange) -> Reason | None:
+    """They are not stored, and without them it would be another response."""
+    return Reason.TRAILERS if case.head.trailers else None
 
 
 def _status(case: Exchange) -> Reason | None:
@@ -161,28 +181,36 @@ def _vary_star(case: Exchange) -> Reason | None:
 
 def _set_cookie(case: Exchange) -> Reason | None:
     """Section 7.3: a cookie is meant for one client."""
-    cookies = case.fields.get(b"set-cookie", ())
-    if not cookies or (case.plan.policy.store_set_cookie and case.shared):
+    cookies = case.fields[b"set-cookie"]
+    if case.plan.policy.store_set_cookie and case.shared:
         return None
     kept = [cookie for cookie in cookies if not is_stripped(case.rule, cookie)]
     return Reason.SET_COOKIE if kept else None
 
 
 def _event_stream(case: Exchange) -> Reason | None:
-    types = case.fields.get(b"content-type", ())
-    return Reason.EVENT_STREAM if any(t.lower().startswith(b"text/event-stream") for t in types) else None
+    for value in case.fields[b"content-type"]:
+        if value[:17].lower() == b"text/event-stream":
+            return Reason.EVENT_STREAM
+    return None
 
 
-def _size(case: Exchange) -> Reason | None:
+def _length(case: Exchange) -> Reason | None:
     length = content_length(case.fields)
-    too_large = isinstance(length, int) and length > case.plan.policy.max_body_bytes
-    return Reason.TOO_LARGE if too_large else None
+    if isinstance(length, Invalid):
+        return Reason.MALFORMED_RESPONSE
+    return Reason.TOO_LARGE if length is not None and length > case.plan.policy.max_body_bytes else None
 
 
-_CHECKS: Final[tuple[Callable[[Exchange], Reason | None], ...]] = (
-    _method, _rule, _request_no_store, _well_formed, _status, _no_store, _private, _no_cache, _must_understand,
-    _vary_star, _set_cookie, _event_stream, _size,
-)  # fmt: skip
+_Check: TypeAlias = Callable[[Exchange], Reason | None]
+_CHECKS: Final[tuple[_Check, ...]] = (_method, _rule, _request_no_store, _trailers, _status)
+_DIRECTIVE_CHECKS: Final[tuple[_Check, ...]] = (_no_store, _private, _no_cache, _must_understand)
+_FIELD_CHECKS: Final[tuple[tuple[bytes, _Check], ...]] = (
+    (b"vary", _vary_star),
+    (b"set-cookie", _set_cookie),
+    (b"content-type", _event_stream),
+    (b"content-length", _length),
+)
 
 
 def _freshness(case: Exchange) -> Freshness | Reason:
@@ -209,9 +237,10 @@ def is_stripped(rule: Rule | None, cookie: bytes) -> bool:
 
 def content_length(fields: FieldLines) -> int | Invalid | None:
     """Return Content-Length, None where it is absent, `Invalid` where lines disagree or are no number."""
-    values = set(fields.get(b"content-length", ()))
+    values = fields.get(b"content-length")
     if not values:
         return None
-    value = values.pop()
+    value = values[0]
+    agreed = len(values) == 1 or set(values) == {value}
     # Twenty digits are more than any body has, and int() refuses thousands of them.
-    return int(value) if not values and value.isdigit() and len(value) <= 20 else Invalid()
+    return int(value) if agreed and value.isdigit() and len(value) <= 20 else INVALID

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from cachelayer.counters import Counter
+from cachelayer.forks import ProcessLock
 from cachelayer.outcomes import SERVED, Outcome
 from cachelayer.stats.snapshots import RouteStats
 
@@ -16,6 +16,9 @@ MOST_LABELS: Final = 500
 MOST_REASONS: Final = 50
 MOST_PENDING: Final = 1000
 OTHER: Final = "<other>"
+
+#: Guards the sums of all labels. It is held for microseconds, when somebody asks or a thousand steps wait to be summed.
+_lock = ProcessLock()
 
 
 class RouteCounters:
@@ -34,7 +37,6 @@ class RouteCounters:
         self.tick = {outcome: counter.tick for outcome, counter in self._counts.items()}
         #: Hits that a function's shortcut served; they are hits like all others.
         self.shortcut_hits = Counter()
-        self._lock = threading.Lock()
         self._reset_times()
 
     def record(self, outcome: Outcome, *, seconds: float = 0.0, reason: str = "", size: int = 0) -> None:
@@ -50,18 +52,18 @@ class RouteCounters:
         if seconds or reason or size:
             self._pending.append((outcome, seconds, reason, size))
             if len(self._pending) > MOST_PENDING:
-                with self._lock:
+                with _lock:
                     self._settle()
 
     def settle_if_many(self) -> None:
         """Keep what waits to be added up bounded; for callers of `note_miss`."""
         if len(self._missed) > MOST_PENDING:
-            with self._lock:
+            with _lock:
                 self._settle()
 
     def snapshot(self) -> RouteStats:
         """Return the counts as they are now."""
-        with self._lock:
+        with _lock:
             self._settle()
             counts = {outcome.value: counter.value for outcome, counter in self._counts.items()}
             counts[Outcome.HIT] += self.shortcut_hits.value
@@ -79,7 +81,7 @@ class RouteCounters:
 
     def reset(self) -> None:
         """Start again from zero."""
-        with self._lock:
+        with _lock:
             for counter in self._counts.values():
                 counter.reset()
             self.shortcut_hits.reset()
@@ -123,14 +125,13 @@ class RouteRegistry:
 
     def __init__(self) -> None:
         self._routes: dict[str, RouteCounters] = {}
-        self._lock = threading.Lock()
 
     def counters(self, label: str) -> RouteCounters:
         """Return the counters of `label`, or those of `<other>` where there are too many labels already."""
         found = self._routes.get(label)
         if found is not None:
             return found
-        with self._lock:
+        with _lock:
             if len(self._routes) >= MOST_LABELS:
                 label = OTHER
             return self._routes.setdefault(label, RouteCounters(label))

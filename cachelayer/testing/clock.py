@@ -24,6 +24,7 @@ class FakeClock:
         self.now = now
 
     def __call__(self) -> float:
+        """Return the time in epoch seconds."""
         return self.now
 
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Literal, Self, TypeVar
 
@@ -17,7 +17,7 @@ COLOURS: Final[tuple[Colour, ...]] = ("sync", "async")
 
 
 @contextmanager
-def in_colour(backend: CacheBackend, colour: Colour) -> Iterator[CacheBackend]:
+def in_colour(backend: CacheBackend, colour: Colour) -> Generator[CacheBackend]:
     """Give `backend` itself for "sync"; for "async" one whose sync methods call the async twins."""
     if colour == "sync":
         yield backend

@@ -72,6 +72,8 @@ def unpack(data: bytes) -> Envelope:
     Raises:
         DecodingError: truncated, foreign, or of a version that this code does not know.
     """
+    if not isinstance(data, bytes):
+        raise DecodingError(f"not bytes but {type(data).__name__}")
     try:
         magic, version, codec, created, fresh_until, expires, cost, tag_count, label_size = _HEAD.unpack_from(
             data

@@ -68,8 +68,11 @@ def snapshot(value: Any) -> Snapshot:
     if copy is not None and _is_flat(value, kind) and (size := _tree_size(value)) is not None:
         return Snapshot(copy(value), copy, encode_tree, TREE, size)
     if (kind is dict or kind is list) and _is_plain(value, 0):
-        data = _encode_plain(value)
-        return Snapshot(data, _decode_plain, None, LOCAL, len(data))
+        try:
+            data = _encode_plain(value)
+            return Snapshot(data, _decode_plain, None, LOCAL, len(data))
+        except UnicodeEncodeError:
+            pass  # A lone surrogate, as in a file name that is not UTF-8: pickle takes it.
     data = _pickle(value)
     return Snapshot(data, _unpickle, None, LOCAL, len(data))
 

@@ -1,5 +1,7 @@
 """The contract suite itself: a full store that processes share passes it, and each of many faults is found by it."""
 
+# ruff: noqa: D102 - the methods are the contract's
+
 import threading
 import time
 from pathlib import Path
@@ -224,7 +226,9 @@ FAULTS: list[tuple[type[CacheBackend], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "test"), FAULTS, ids=[f"{fault.__name__}-{test}" for fault, test in FAULTS])
+@pytest.mark.parametrize(
+    ("fault", "test"), FAULTS, ids=[f"{fault.__name__}-{test}" for fault, test in FAULTS]
+)
 def test_a_fault_is_found(fault: type[CacheBackend], test: str):
     """A backend with this fault fails this test of the contract."""
     contract = BackendContract()

@@ -15,16 +15,10 @@ from cachelayer.testing.crowds import PATIENCE, in_a_child, in_processes, in_thr
 
 
 class TestWrappedBackend(BackendContract):
-    """A wrapper changes nothing: what it wraps keeps the contract through it."""
-
-    def make_backend(self) -> WrappedBackend:
-        return WrappedBackend(InMemoryBackend(clock=self.clock))
-
-
-class TestMendedBackend(BackendContract):
-    """A double that is told to do nothing keeps the contract."""
+    """A double that is told to do nothing changes nothing: what it wraps keeps the contract through it."""
 
     def make_backend(self) -> SlowBackend:
+        """Return the backend under test."""
         failing = FailingBackend(InMemoryBackend(clock=self.clock))
         failing.mend()
         slow = SlowBackend(failing)
@@ -52,7 +46,11 @@ def test_a_fake_clock_moves_when_it_is_told():
 def test_a_failing_backend_fails_until_it_is_mended():
     """Every operation raises; after mend() all work, after break_down() none."""
     backend = FailingBackend(InMemoryBackend())
-    for call in (lambda: backend.get("a"), lambda: backend.set("a", b"1"), lambda: backend.generations(["a"])):
+    for call in (
+        lambda: backend.get("a"),
+        lambda: backend.set("a", b"1"),
+        lambda: backend.generations(["a"]),
+    ):
         with pytest.raises(BackendError):
             call()
     backend.mend()
@@ -194,7 +192,7 @@ def test_an_error_in_a_crowd_is_raised():
 
     with pytest.raises(AssertionError, match="not one"):
         in_threads(2, work)
-    with pytest.raises(AssertionError, match="in a forked process:(.|\n)*not one"):
+    with pytest.raises(AssertionError, match=r"in a forked process:(.|\n)*not one"):
         in_processes(2, work)
 
 
@@ -211,5 +209,7 @@ def test_a_crowd_that_hangs_ends(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_doubles_need_no_pytest():
     """Only the contract suite imports pytest."""
-    code = "import sys, cachelayer.testing; assert 'pytest' not in sys.modules; import cachelayer.testing.crowds"
+    code = (
+        "import sys, cachelayer.testing; assert 'pytest' not in sys.modules; import cachelayer.testing.crowds"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

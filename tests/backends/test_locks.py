@@ -15,6 +15,7 @@ from cachelayer.testing.crowds import PATIENCE
 
 @pytest.fixture(params=[InMemoryBackend, MinimalBackend])
 def backend(request: pytest.FixtureRequest):
+    """A store with locks of its own, and one with the contract's defaults."""
     return request.param(clock=FakeClock())
 
 
@@ -22,7 +23,7 @@ def test_a_with_statement_gives_up_after_one_lease(backend):
     """Entering a lock that stays taken raises after the time of its lease, and says which lock."""
     backend.lock("name", lease=600).acquire()
     started = time.monotonic()
-    with pytest.raises(BackendError, match="'name' was not free within its lease of 0.02 s"):
+    with pytest.raises(BackendError, match=r"'name' was not free within its lease of 0\.02 s"):
         backend.lock("name", lease=0.02).__enter__()
     assert time.monotonic() - started >= 0.02
 
@@ -129,7 +130,12 @@ def test_pauses_grow_and_end_with_a_last_try(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize(
     ("lease", "error"),
-    [(0, ConfigurationError), (-1, ConfigurationError), (float("inf"), ConfigurationError), ([], OptionTypeError)],
+    [
+        (0, ConfigurationError),
+        (-1, ConfigurationError),
+        (float("inf"), ConfigurationError),
+        ([], OptionTypeError),
+    ],
 )
 def test_a_lease_that_cannot_work_is_refused(backend, lease, error):
     """A lease that is no time above 0 raises where the lock is made."""

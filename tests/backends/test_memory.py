@@ -20,6 +20,7 @@ DAY = 86_400.0
 
 class TestInMemoryBackend(BackendContract):
     def make_backend(self) -> InMemoryBackend:
+        """Return the backend under test."""
         return InMemoryBackend(clock=self.clock)
 
 
@@ -27,6 +28,7 @@ class TestInMemoryBackendAtItsBounds(BackendContract):
     max_value_bytes = 2_000_000
 
     def make_backend(self) -> InMemoryBackend:
+        """Return the backend under test."""
         return InMemoryBackend(max_size_bytes=self.max_value_bytes, max_entries=2_000, clock=self.clock)
 
 
@@ -35,15 +37,18 @@ class TestInMemoryBackendWithoutGIL(BackendContract):
 
     @pytest.fixture(autouse=True)
     def free_threaded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have the store take the build for a free-threaded one."""
         monkeypatch.setattr("cachelayer.counters.FREE_THREADED", True)
         monkeypatch.setattr("cachelayer.backends.table.FREE_THREADED", True)
 
     def make_backend(self) -> InMemoryBackend:
+        """Return the backend under test."""
         return InMemoryBackend(clock=self.clock)
 
 
 @pytest.fixture
 def clock() -> FakeClock:
+    """The store's time."""
     return FakeClock()
 
 
@@ -133,6 +138,23 @@ def test_the_number_of_entries_is_bounded():
     assert cache.keys() == ["2", "3", "4"]
     stats = cache.get_stats()
     assert (stats.evictions, stats.current_entries, stats.utilization) == (2, 3, 0.0)
+
+
+def test_the_size_is_never_above_the_bound_not_even_between_two_steps(monkeypatch: pytest.MonkeyPatch):
+    """Whatever is written, replaced or refused, each step of the accounts is within max_size_bytes."""
+    sizes = []
+
+    def note(self: table.EntryTable, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        if name == "size":
+            sizes.append(value)
+
+    monkeypatch.setattr(table.EntryTable, "__setattr__", note, raising=False)
+    cache = InMemoryBackend(max_size_bytes=10)
+    for key, size in [("a", 6), ("a", 8), ("b", 4), ("a", 6), ("b", 10), ("b", 11), ("a", 10)]:
+        cache.set(key, b"1" * size)
+    assert max(sizes) == 10
+    assert min(sizes) == 0
 
 
 @pytest.mark.parametrize(
@@ -291,6 +313,15 @@ def test_the_queue_gives_keys_in_the_order_of_expiry():
     assert 1_003_600.3 <= queue.next_due < 1_003_600.3 + 3600 / 16
 
 
+def test_the_queue_takes_keys_for_times_that_have_passed():
+    """After the clock was set back a key may be queued where the keys were taken out already."""
+    queue = ExpiryQueue()
+    queue.add("before", 100.0, 90.0)
+    assert queue.due(200.0) == ["before"]
+    queue.add("after", 100.0, 90.0)
+    assert queue.due(200.0) == ["after"]
+
+
 # -- what it refuses --------------------------------------------------------------------------------------------
 
 
@@ -410,8 +441,14 @@ def test_a_closed_store_holds_nothing():
     cache.generations(["tag"])
     cache.close()
     assert len(cache.table) == len(cache._books) == cache.get_stats().current_entries == 0
-    for call in (lambda: cache.keys(), lambda: cache.get_entry("key"), lambda: cache.touch("key", 1),
-                 lambda: cache.incr("key"), lambda: cache.generations(["tag"]), lambda: cache.lock("x").acquire()):
+    for call in (
+        cache.keys,
+        lambda: cache.get_entry("key"),
+        lambda: cache.touch("key", 1),
+        lambda: cache.incr("key"),
+        lambda: cache.generations(["tag"]),
+        lambda: cache.lock("x").acquire(),
+    ):
         with pytest.raises(BackendClosedError):
             call()
 

@@ -1,13 +1,15 @@
 """The memory store against a model of a few lines: the same calls in any order give the same answers."""
 
+# ruff: noqa: D102 - the methods are the contract's
+
 from collections.abc import Iterable
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends import table as table_module
+from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.table import NEVER, ObjectEntry
 from cachelayer.flow.flights import Flights
 from cachelayer.testing import FakeClock
@@ -250,7 +252,9 @@ class LazyMemoryModel(MemoryModel):
 
     @invariant()
     def entries_are_the_same_in_the_same_order(self) -> None:
-        living = [entry.key for entry in list(self.store.table._entries.values()) if self.store.exists(entry.key)]
+        living = [
+            entry.key for entry in list(self.store.table._entries.values()) if self.store.exists(entry.key)
+        ]
         lost = len(self.items) - len(living)
         assert list(self.items)[lost:] == living
         self.items = {key: self.items[key] for key in living}

@@ -4,6 +4,7 @@ import os
 import random
 import threading
 import time
+from itertools import chain
 
 import pytest
 
@@ -74,6 +75,25 @@ def test_bounds_hold_at_every_moment():
     check_accounts(store)
 
 
+def test_evictions_bear_hits_on_other_threads():
+    """Hits, which take no lock, move entries while the next one to evict is looked for."""
+    store = InMemoryBackend(max_entries=50)
+    writing = [0, 1]
+
+    def work(number: int) -> None:
+        dice = random.Random(number)
+        if number in writing:
+            for count in range(3_000):
+                store.set(f"key {count % 80}", b"value")
+            writing.remove(number)
+        while writing:
+            store.get(f"key {dice.randrange(80)}")
+
+    in_threads(5, work)
+    check_accounts(store)
+    assert store.get_stats().current_entries == 50
+
+
 def test_any_mixture_of_calls_leaves_the_accounts_right():
     """Whatever eight threads do at once, sizes, tags and queues agree with the entries afterwards."""
     store = InMemoryBackend(max_size_bytes=2_000, max_entries=50)
@@ -91,9 +111,9 @@ def test_any_mixture_of_calls_leaves_the_accounts_right():
             lambda key: store.add(key, b"1", 60, {"a": 1}),
             lambda key: put(key, dice),
             lambda key: put(key, dice),
-            lambda key: store.get(key),
-            lambda key: store.get_entry(key),
-            lambda key: store.delete(key),
+            store.get,
+            store.get_entry,
+            store.delete,
             lambda key: store.touch(key, 0.001),
             lambda key: store.incr("count " + key),
             lambda key: store.compare_and_set(key, b"2", {key: b"1"}),
@@ -127,7 +147,9 @@ def test_one_hot_key_is_a_hit_every_time():
                 store.add("other", b"1")
             done.set()
             return 0
-        return sum(store.get("key") is None or store.get_entry("key") is None for _ in iter(done.is_set, True))
+        return sum(
+            store.get("key") is None or store.get_entry("key") is None for _ in iter(done.is_set, True)
+        )
 
     assert sum(in_threads(4, work)) == 0
 
@@ -214,7 +236,7 @@ def test_threads_may_fork_at_the_same_time():
             return [10]
         return [in_a_child(child) for _ in range(5)]
 
-    assert sum(in_threads(4, work), []) == [10] * 16
+    assert [*chain.from_iterable(in_threads(4, work))] == [10] * 16
     assert in_threads(2, lambda number: child()) == [10, 10]
 
 

@@ -10,4 +10,5 @@ class TestMinimalBackend(BackendContract):
     raises_when_closed = False
 
     def make_backend(self) -> MinimalBackend:
+        """Return the backend under test."""
         return MinimalBackend(clock=self.clock)

@@ -84,7 +84,9 @@ def test_passwords_are_masked(address: str, shown: str):
     assert mask_password(address) == shown
 
 
-@pytest.mark.parametrize("address", ["nosuch://user:secret@host", "nosuch://user:secret@[host", "memory://a:secret@b"])
+@pytest.mark.parametrize(
+    "address", ["nosuch://user:secret@host", "nosuch://user:secret@[host", "memory://a:secret@b"]
+)
 def test_an_error_shows_no_password(address: str):
     """An error about a URL does not show its password."""
     with pytest.raises(ConfigurationError) as caught:

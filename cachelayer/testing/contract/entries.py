@@ -1,5 +1,7 @@
 """Times, sizes and metadata beside a value."""
 
+# ruff: noqa: S101 - tests assert
+
 from __future__ import annotations
 
 from typing import Any, Final
@@ -30,7 +32,7 @@ class Entries(ContractBase):
     """Clauses 3, 6, 13 and 31."""
 
     def test_an_entry_tells_value_and_times(self, ops: CacheBackend) -> None:
-        """get_entry gives the key, the value, when it was written, when it expires and its size. (13)"""
+        """get_entry gives the key, the value, when it was written, when it expires and its size (13)."""
         self.needs(self.supports_entries, "no get_entry()")
         before = self.now()
         ops.set("key", b"value", ttl=4 * self.tick)
@@ -44,7 +46,7 @@ class Entries(ContractBase):
         assert entry.is_expired is False
 
     def test_an_entry_tells_how_long_it_lives(self, ops: CacheBackend) -> None:
-        """ttl_remaining shrinks as time passes, within the store's resolution. (13)"""
+        """ttl_remaining shrinks as time passes, within the store's resolution (13)."""
         self.needs(self.supports_entries, "no get_entry()")
         started = self.now()
         ops.set("key", b"value", ttl=4 * self.tick)
@@ -57,7 +59,7 @@ class Entries(ContractBase):
         assert remaining <= 3 * self.tick + self.resolution
 
     def test_an_entry_without_ttl_has_no_expiry(self, ops: CacheBackend) -> None:
-        """Where there is no ttl, expires_at and ttl_remaining are None. (13)"""
+        """Where there is no ttl, expires_at and ttl_remaining are None (13)."""
         self.needs(self.supports_entries, "no get_entry()")
         ops.set("key", b"value")
         entry = ops.get_entry("key")
@@ -67,7 +69,7 @@ class Entries(ContractBase):
         assert entry.is_expired is False
 
     def test_a_missing_or_expired_key_has_no_entry(self, ops: CacheBackend) -> None:
-        """get_entry is None on what is not there. (12, 13)"""
+        """get_entry is None on what is not there (12, 13)."""
         self.needs(self.supports_entries, "no get_entry()")
         ops.set("expired", b"value", ttl=self.tick)
         self.advance(1.5 * self.tick)
@@ -75,7 +77,7 @@ class Entries(ContractBase):
         assert ops.get_entry("missing") is None
 
     def test_touch_keeps_value_and_metadata(self, ops: CacheBackend) -> None:
-        """A touch changes nothing but the expiry. (11)"""
+        """A touch changes nothing but the expiry (11)."""
         self.needs(self.supports_entries and self.supports_touch, "no get_entry() or no touch()")
         ops.set("key", b"value", ttl=self.tick, metadata=_METADATA)
         ops.touch("key", 4 * self.tick)
@@ -85,7 +87,7 @@ class Entries(ContractBase):
         assert entry.expires_at == pytest.approx(self.now() + 4 * self.tick, abs=self.resolution + 0.1)
 
     def test_looking_leaves_the_counters_alone(self, ops: CacheBackend) -> None:
-        """Exists and get_entry count neither as hit nor as miss. (6)"""
+        """Exists and get_entry count neither as hit nor as miss (6)."""
         ops.set("key", b"value")
         before = ops.get_stats()
         for key in ("key", "missing"):
@@ -96,7 +98,7 @@ class Entries(ContractBase):
         assert (after.hits, after.misses) == (before.hits, before.misses)
 
     def test_metadata_survives(self, ops: CacheBackend) -> None:
-        """Metadata comes back equal. (31)"""
+        """Metadata comes back equal (31)."""
         self.needs(self.supports_entries, "no get_entry()")
         ops.set("key", b"value", metadata=_METADATA)
         ops.add("added", b"value", metadata={"by": "add"})
@@ -108,7 +110,7 @@ class Entries(ContractBase):
         assert ops.get("key") == b"value"
 
     def test_overwriting_replaces_metadata(self, ops: CacheBackend) -> None:
-        """An overwritten entry has the new metadata, or none. (3)"""
+        """An overwritten entry has the new metadata, or none (3)."""
         self.needs(self.supports_entries, "no get_entry()")
         ops.set("replaced", b"old", metadata={"version": 1, "only": "old"})
         ops.set("replaced", b"new", metadata={"version": 2})
@@ -121,13 +123,14 @@ class Entries(ContractBase):
         assert dropped.metadata is None
 
     def test_nobody_can_change_stored_metadata(self, ops: CacheBackend) -> None:
-        """Neither the mapping that was passed nor the one that is returned leads into the store. (31)"""
+        """Neither the mapping that was passed nor the one that is returned leads into the store (31)."""
         self.needs(self.supports_entries, "no get_entry()")
         passed: dict[str, Any] = {"list": [1]}
         ops.set("key", b"value", metadata=passed)
         passed["list"].append(2)
         first = ops.get_entry("key")
         assert first is not None
+        assert first.metadata is not None
         assert first.metadata == {"list": [1]}
         first.metadata["list"].append(3)
         second = ops.get_entry("key")
@@ -136,7 +139,7 @@ class Entries(ContractBase):
 
     @pytest.mark.parametrize("metadata", _NO_METADATA)
     def test_metadata_that_cannot_be_kept_is_refused(self, ops: CacheBackend, metadata: Any) -> None:
-        """Metadata that would not come back as it is raises TypeError before anything is written. (31)"""
+        """Metadata that would not come back as it is raises TypeError before anything is written (31)."""
         self.needs(self.supports_entries, "metadata is not kept")
         ops.set("key", b"old")
         with pytest.raises(TypeError):
@@ -144,7 +147,7 @@ class Entries(ContractBase):
         assert ops.get("key") == b"old"
 
     def test_entries_that_are_not_supported_raise(self, ops: CacheBackend) -> None:
-        """A store that keeps no times says so rather than make them up. (13)"""
+        """A store that keeps no times says so rather than make them up (13)."""
         self.needs(not self.supports_entries, "it has get_entry()")
         with pytest.raises(NotImplementedError):
             ops.get_entry("key")

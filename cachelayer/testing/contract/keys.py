@@ -1,5 +1,7 @@
 """Which keys there may be, and finding them."""
 
+# ruff: noqa: S101 - tests assert
+
 from __future__ import annotations
 
 import hashlib
@@ -80,7 +82,7 @@ class Keys(ContractBase):
 
     @pytest.mark.parametrize("key", ODD_KEYS.values(), ids=ODD_KEYS)
     def test_any_string_is_a_key(self, ops: CacheBackend, key: str) -> None:
-        """Every method works under every key. (14)"""
+        """Every method works under every key (14)."""
         assert ops.set(key, b"value") is True
         assert ops.get(key) == b"value"
         assert ops.exists(key) is True
@@ -90,13 +92,13 @@ class Keys(ContractBase):
         assert ops.get(key) is None
 
     def test_keys_never_collide(self, ops: CacheBackend) -> None:
-        """Keys that look alike, or are hashed where the store cannot take them, are different entries. (14)"""
+        """Keys that look alike, or are hashed where the store cannot take them, are different entries (14)."""
         items = {key: name.encode() for name, key in ODD_KEYS.items()}
         assert ops.set_many(items) == len(items)
         assert ops.get_many(items) == items
 
     def test_keys_come_back_as_they_were(self, ops: CacheBackend) -> None:
-        """keys() lists the original keys. (14)"""
+        """keys() lists the original keys (14)."""
         self.needs(self.supports_keys, "no keys()")
         assert ops.keys() == []
         ops.set_many(dict.fromkeys(ODD_KEYS.values(), b"value"))
@@ -105,14 +107,14 @@ class Keys(ContractBase):
 
     @pytest.mark.parametrize(("pattern", "expected"), _PATTERNS.items(), ids=[*map(repr, _PATTERNS)])
     def test_keys_are_found_by_pattern(self, ops: CacheBackend, pattern: str, expected: list[str]) -> None:
-        """A pattern knows *, ?, [ab], [a-z] and [!a]; [*] stands for a star, and all else for itself. (15)"""
+        """A pattern knows *, ?, [ab], [a-z] and [!a]; [*] stands for a star, and all else for itself (15)."""
         self.needs(self.supports_keys, "no keys()")
         ops.set_many(dict.fromkeys(_NAMES, b"value"))
         assert sorted(ops.keys(pattern)) == sorted(expected)
         assert sorted(ops.scan(pattern)) == sorted(expected)
 
     def test_expired_keys_are_not_listed(self, ops: CacheBackend) -> None:
-        """keys() lists what is alive. (12, 15)"""
+        """keys() lists what is alive (12, 15)."""
         self.needs(self.supports_keys, "no keys()")
         ops.set("alive", b"value")
         ops.set("expired", b"value", ttl=self.tick)
@@ -120,7 +122,7 @@ class Keys(ContractBase):
         assert ops.keys() == ["alive"]
 
     def test_keys_that_are_not_supported_raise(self, ops: CacheBackend) -> None:
-        """A store that cannot list its keys says so rather than return none. (15)"""
+        """A store that cannot list its keys says so rather than return none (15)."""
         self.needs(not self.supports_keys, "it has keys()")
         with pytest.raises(NotImplementedError):
             ops.keys()

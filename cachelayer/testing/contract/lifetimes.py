@@ -1,5 +1,7 @@
 """How long entries live."""
 
+# ruff: noqa: S101 - tests assert
+
 from __future__ import annotations
 
 from typing import Final
@@ -16,7 +18,7 @@ class Lifetimes(ContractBase):
     """Clauses 10 to 12."""
 
     def test_an_entry_lives_for_its_ttl(self, ops: CacheBackend) -> None:
-        """An entry is there until its ttl has passed and is gone for every method afterwards. (10, 12)"""
+        """An entry is there until its ttl has passed and is gone for every method afterwards (10, 12)."""
         ops.set("key", b"value", ttl=2 * self.tick)
         self.advance(self.tick)
         assert ops.get("key") == b"value"
@@ -27,7 +29,7 @@ class Lifetimes(ContractBase):
         assert ops.delete("key") is False
 
     def test_a_ttl_may_be_a_fraction_of_a_second(self, ops: CacheBackend) -> None:
-        """A ttl of 0.05 s is kept: neither refused, nor for ever. (10)"""
+        """A ttl of 0.05 s is kept: neither refused, nor for ever (10)."""
         assert ops.set("key", b"value", ttl=0.05) is True
         if not self.own_clock:
             assert ops.get("key") == b"value"
@@ -36,7 +38,7 @@ class Lifetimes(ContractBase):
 
     @pytest.mark.parametrize("ttl", [0, 0.0, -1, -0.5])
     def test_a_ttl_of_zero_or_less_removes(self, ops: CacheBackend, ttl: float) -> None:
-        """A ttl of 0 or below stores nothing, says so, and removes the old value. (10, 16)"""
+        """A ttl of 0 or below stores nothing, says so, and removes the old value (10, 16)."""
         ops.set("key", b"old")
         assert ops.set("key", b"new", ttl=ttl) is False
         assert ops.get("key") is None
@@ -45,13 +47,13 @@ class Lifetimes(ContractBase):
         assert ops.get("absent") is None
 
     def test_no_ttl_is_for_ever(self, ops: CacheBackend) -> None:
-        """With ttl None an entry does not expire. (10)"""
+        """With ttl None an entry does not expire (10)."""
         ops.set("key", b"value", ttl=None)
         self.advance(self.tick if self.own_clock else 3650 * _DAY)
         assert ops.get("key") == b"value"
 
     def test_a_ttl_may_be_longer_than_30_days(self, ops: CacheBackend) -> None:
-        """A ttl of 31 days is a ttl: Memcached would take it for a date in 1970. (10)"""
+        """A ttl of 31 days is a ttl: Memcached would take it for a date in 1970 (10)."""
         assert ops.set("key", b"value", ttl=31 * _DAY) is True
         assert ops.get("key") == b"value"
         if not self.own_clock:
@@ -61,7 +63,7 @@ class Lifetimes(ContractBase):
             assert ops.get("key") is None
 
     def test_the_space_of_expired_entries_is_reclaimed_without_reads(self, ops: CacheBackend) -> None:
-        """What has expired stops taking space although nobody reads those keys again. (12)"""
+        """What has expired stops taking space although nobody reads those keys again (12)."""
         for number in range(100):
             ops.set(f"short-lived {number}", b"value", ttl=self.tick)
         self.advance(2 * self.tick)
@@ -71,7 +73,7 @@ class Lifetimes(ContractBase):
         assert stats.current_entries == 1
 
     def test_touch_gives_a_new_ttl(self, ops: CacheBackend) -> None:
-        """A touched entry lives for the new ttl from now, be it longer, shorter or for ever. (11)"""
+        """A touched entry lives for the new ttl from now, be it longer, shorter or for ever (11)."""
         self.needs(self.supports_touch, "no touch()")
         for key in ("longer", "shorter", "for ever"):
             ops.set(key, b"value", ttl=2 * self.tick)
@@ -84,7 +86,7 @@ class Lifetimes(ContractBase):
         assert ops.get_many(["longer", "shorter", "for ever"]) == {"for ever": b"value"}
 
     def test_touch_is_false_on_what_is_not_there(self, ops: CacheBackend) -> None:
-        """Touching a missing or expired key does nothing and returns False. (11)"""
+        """Touching a missing or expired key does nothing and returns False (11)."""
         self.needs(self.supports_touch, "no touch()")
         ops.set("expired", b"value", ttl=self.tick)
         self.advance(1.5 * self.tick)
@@ -93,14 +95,14 @@ class Lifetimes(ContractBase):
             assert ops.get(key) is None
 
     def test_touch_with_a_ttl_of_zero_removes(self, ops: CacheBackend) -> None:
-        """Touching with a ttl of 0 or below removes the entry, as set does. (11)"""
+        """Touching with a ttl of 0 or below removes the entry, as set does (11)."""
         self.needs(self.supports_touch, "no touch()")
         ops.set("key", b"value")
         assert ops.touch("key", 0) is False
         assert ops.get("key") is None
 
     def test_touch_that_is_not_supported_raises(self, ops: CacheBackend) -> None:
-        """A store that cannot change a ttl says so rather than pretend. (11)"""
+        """A store that cannot change a ttl says so rather than pretend (11)."""
         self.needs(not self.supports_touch, "it has touch()")
         with pytest.raises(NotImplementedError):
             ops.touch("key", 1)

@@ -1,0 +1,33 @@
+"""Which path a request asks for, where a server tells both the raw one and the one that the application sees.
+
+Usually they are the same but for percent-encoding, and the raw one says more. Where they are not, something between the
+server and this cache has rewritten the path: then the application's counts, and the client's is a further part of the key.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+#: The scheme and authority of a target in absolute form (RFC 9112, section 3.2.2).
+_ORIGIN: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+#: What stands in a path as it is (RFC 3986, section 3.3).
+_SAFE: Final = "/~!$&'()*+,;=:@"
+
+
+def request_path(raw: bytes, path: bytes) -> tuple[bytes, bytes | None]:
+    """Return `path` and `original` of a `Request`.
+
+    Args:
+        raw: the target as the client sent it, without the query; empty where the server does not tell.
+        path: the path that the application is given, percent-decoded.
+    """
+    if raw == path:
+        return raw, None
+    if not raw:
+        return quote_from_bytes(path, _SAFE).encode(), None
+    sent = _ORIGIN.sub(b"", raw, count=1) if not raw.startswith(b"/") else raw
+    if unquote_to_bytes(sent) == path:
+        return sent, None
+    return quote_from_bytes(path, _SAFE).encode(), sent
