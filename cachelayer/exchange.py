@@ -167,14 +167,16 @@ class Caching:
         return make_label(method, named)
 
 
+def option_names() -> tuple[str, ...]:
+    """Return the names of all options that a middleware takes."""
+    return ("cache", "backend", "route", *(field.name for field in dataclasses.fields(Policy) if field.init))
+
+
 def make_policy(options: Mapping[str, Any]) -> Policy:
     """Return the policy of these options; raises OptionTypeError (a TypeError) that names those it does not know."""
-    known = [field.name for field in dataclasses.fields(Policy) if field.init]
-    unknown = sorted(set(options) - set(known))
+    unknown = sorted(set(options) - set(option_names()))
     if unknown:
-        raise OptionTypeError(
-            f"CacheMiddleware has no option {', '.join(unknown)}; it has cache, backend, route, {', '.join(known)}"
-        )
+        raise OptionTypeError(f"CacheMiddleware has no option {', '.join(unknown)}; it has {', '.join(option_names())}")
     return Policy(**options)
 
 

@@ -28,19 +28,23 @@ _INSERT: Final = """INSERT INTO airports VALUES (
 
 
 def load_airports() -> list[Row]:
-    """Return the airports, those that most people ask for first: of the cities that have several."""
-    cities = airportsdata.load_iata_macs().values()
-    large = {airport["icao"] for city in cities for airport in city["airports"].values()}
+    """Return the airports, those that most people ask for first: of cities that have several."""
+    cities = [city["airports"].values() for city in airportsdata.load_iata_macs().values()]
+    sizes = {airport["icao"]: len(airports) for airports in cities for airport in airports}
     found = [
         {**airport, **_point(airport["lat"], airport["lon"])} for airport in airportsdata.load().values()
     ]
-    return sorted(found, key=lambda row: (row["icao"] not in large, not row["iata"], _shuffled(row)))
+    return sorted(found, key=lambda row: (-sizes.get(row["icao"], 0), not row["iata"], _shuffled(row)))
+
+
+def make_tables(database: Database) -> None:
+    """Make the tables."""
+    for table in _TABLES:
+        database.change(table)
 
 
 def store_airports(database: Database, rows: Iterable[Row]) -> None:
-    """Make the tables, and store the airports."""
-    for table in _TABLES:
-        database.change(table)
+    """Store airports."""
     database.change(_INSERT, rows)
 
 

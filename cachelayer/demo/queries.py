@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Final
 
 from cachelayer.demo.database import Database, Row
 
@@ -11,6 +11,11 @@ _EARTH_KM: Final = 6371.0
 #: How far from the direct way an airport may be, to divert to.
 _ASIDE_KM: Final = 100.0
 
+_AIRPORT: Final = """
+    SELECT icao, iata, name, city, region, country, timezone, elevation, latitude, longitude FROM airports
+    WHERE icao = :icao
+"""
+_POINT: Final = "SELECT x, y, z FROM airports WHERE icao = :icao"
 _NEAREST: Final = """
     SELECT icao, name, country, x * :x + y * :y + z * :z AS cosine FROM airports
     WHERE icao <> :icao ORDER BY cosine DESC LIMIT 10
@@ -46,27 +51,23 @@ _REGIONS: Final = """
 
 def airport(database: Database, icao: str) -> Row | None:
     """Return one airport, or None."""
-    return database.row("SELECT * FROM airports WHERE icao = :icao", icao=icao)
+    return database.row(_AIRPORT, icao=icao)
 
 
 def nearest(database: Database, icao: str) -> list[Row]:
     """Return the ten airports that are nearest to another one."""
-    here = airport(database, icao)
-    if here is None:
-        return []
-    return _with_km(database.rows(_NEAREST, icao=icao, **_point(here)))
+    here = database.row(_POINT, icao=icao)
+    return [] if here is None else [_with_km(row) for row in database.rows(_NEAREST, icao=icao, **here)]
 
 
 def along_route(database: Database, origin: str, destination: str) -> list[Row]:
     """Return the airports near the direct way from one to another, in order: where a flight may divert to."""
-    start, end = airport(database, origin), airport(database, destination)
+    start, end = database.row(_POINT, icao=origin), database.row(_POINT, icao=destination)
     if start is None or end is None or origin == destination:
         return []
-    ends = {**_point(start, "a"), **_point(end, "b")}
-    normal, cosine = _plane(ends)
-    return _with_km(
-        database.rows(_ALONG, **ends, **normal, cosine=cosine, aside=math.sin(_ASIDE_KM / _EARTH_KM))
-    )
+    ends = {"a" + axis: start[axis] for axis in "xyz"} | {"b" + axis: end[axis] for axis in "xyz"}
+    values = {**ends, **_plane(**ends), "aside": math.sin(_ASIDE_KM / _EARTH_KM)}
+    return [_with_km(row) for row in database.rows(_ALONG, **values)]
 
 
 def search(database: Database, text: str) -> list[Row]:
@@ -95,26 +96,13 @@ def add_report(database: Database, icao: str, text: str) -> None:
     database.change("INSERT INTO reports VALUES (:icao, :text)", [{"icao": icao, "text": text}])
 
 
-def forget_reports(database: Database) -> None:
-    """Remove all reports."""
-    database.change("DELETE FROM reports")
-
-
-def _point(row: Row, prefix: str = "") -> dict[str, float]:
-    return {prefix + axis: row[axis] for axis in "xyz"}
-
-
-def _plane(ends: dict[str, float]) -> tuple[dict[str, float], float]:
+def _plane(*, ax: float, ay: float, az: float, bx: float, by: float, bz: float) -> dict[str, float]:
     """Return the normal of the plane in which both ends and the Earth's centre lie, and the cosine between the ends."""
-    ax, ay, az, bx, by, bz = (ends[end + axis] for end in "ab" for axis in "xyz")
     x, y, z = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
     length = math.hypot(x, y, z) or 1.0
-    return {"nx": x / length, "ny": y / length, "nz": z / length}, ax * bx + ay * by + az * bz
+    return {"nx": x / length, "ny": y / length, "nz": z / length, "cosine": ax * bx + ay * by + az * bz}
 
 
-def _with_km(rows: list[Row]) -> list[Row]:
-    return [{**row, "km": round(_km(row.pop("cosine")))} for row in rows]
-
-
-def _km(cosine: Any) -> float:
-    return _EARTH_KM * math.acos(max(-1.0, min(1.0, cosine)))
+def _with_km(row: Row) -> Row:
+    cosine = max(-1.0, min(1.0, row.pop("cosine")))
+    return {**row, "km": round(_EARTH_KM * math.acos(cosine))}

@@ -4,68 +4,23 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from socket import socket
 
 from rich.console import Console
 
 from cachelayer import Cache
 from cachelayer.demo import screen
-from cachelayer.demo.airports import load_airports, store_airports
+from cachelayer.demo.airports import load_airports, make_tables, store_airports
 from cachelayer.demo.app import make_app
+from cachelayer.demo.comparison import Comparison
 from cachelayer.demo.database import Database, Row
-from cachelayer.demo.queries import forget_reports
-from cachelayer.demo.report import Report, RushReport, make_report
-from cachelayer.demo.sending import Answer, send, send_at_once
+from cachelayer.demo.report import Report
 from cachelayer.demo.serving import listen, serving
-from cachelayer.demo.traffic import Visit, Visitors, to_airport
-
-#: How many visitors come at once in the end.
-RUSH: Final = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What came of the visits, and how long the rush took, in seconds."""
-
-    answers: list[Answer]
-    rush: float
-
-
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """What is asked of the application, once without a cache and once with it.
-
-    Args:
-        console: where it is shown.
-        visits: sent one after another.
-        rush: sent all at once, after the visits.
-    """
-
-    console: Console
-    visits: Sequence[Visit]
-    rush: Sequence[Visit]
-
-    def run_without(self, database: Database) -> Run:
-        """Send everything to the application without a cache."""
-        with listen(0) as listening, serving(make_app(database, None), listening) as url:
-            return Run(self._send(url, "without"), send_at_once(url, self.rush))
-
-    def run_cached(self, url: str, cache: Cache, without: Run) -> Report:
-        """Send everything to the application with `cache`, and show how both runs compare."""
-        report = make_report(without.answers, self._send(url, "with"), cache.stats())
-        cache.reset_stats()
-        seconds = send_at_once(url, self.rush)
-        function = cache.stats().functions["along_route"]
-        screen.show(self.console, report, RushReport(without.rush, seconds, function))
-        return report
-
-    def _send(self, url: str, how: str) -> list[Answer]:
-        with screen.stage(self.console, f"{len(self.visits):,} requests {how} the cache") as track:
-            return list(track(send(url, self.visits), total=len(self.visits)))
+from cachelayer.demo.traffic import Visitors, to_airport
 
 
 def run(console: Console, *, requests: int, seed: int, port: int | None, once: bool) -> Report:
@@ -73,7 +28,7 @@ def run(console: Console, *, requests: int, seed: int, port: int | None, once: b
 
     Args:
         console: where it is shown.
-        requests: how many are sent, in each of the two runs.
+        requests: how many are sent, without the cache and with it.
         seed: the same seed sends the same requests.
         port: where the application is served; None takes 8000, or a free one where that is taken.
         once: end after the report.
@@ -81,35 +36,54 @@ def run(console: Console, *, requests: int, seed: int, port: int | None, once: b
     Raises:
         PortTakenError: `port` cannot be had.
     """
-    screen.show_start(console)
-    with listen(port) as listening, _database(console) as (database, airports):
+    with listen(port) as here:
+        screen.show_start(console)
+        airports, cache = load_airports(), Cache()
         visitors = Visitors(airports, seed)
-        demo = Demo(console, visitors.visits(requests), visitors.rush(RUSH))
-        without = demo.run_without(database)
-        forget_reports(database)
-        cache = Cache()
-        with serving(make_app(database, cache), listening) as url:
-            report = demo.run_cached(url, cache, without)
+        comparison = Comparison(console, cache, visitors.visits(requests), visitors.rush())
+        with _applications(console, airports, cache, here) as (plain, cached):
+            report = comparison.run(plain, cached)
             if not once:
-                screen.show_address(console, url, to_airport(airports[0]["icao"]), demo.rush[0])
-                _wait()
+                airport, trip = to_airport(airports[0]["icao"]), comparison.rush[0]
+                _keep_running(lambda: screen.show_address(console, cached, airport, trip))
             return report
 
 
 @contextmanager
-def _database(console: Console) -> Iterator[tuple[Database, list[Row]]]:
-    airports = load_airports()
+def _applications(
+    console: Console, airports: Sequence[Row], cache: Cache, here: socket
+) -> Generator[tuple[str, str]]:
+    """Serve the application without a cache and with it, each on a database of its own; gives both addresses."""
     with (
         tempfile.TemporaryDirectory(prefix="cachelayer-demo-") as folder,
-        closing(Database(Path(folder) / "airports.sqlite")) as database,
+        closing(Database(Path(folder) / "plain.sqlite")) as one,
+        closing(Database(Path(folder) / "cached.sqlite")) as other,
     ):
-        with screen.stage(console, f"{len(airports):,} airports stored in SQLite") as track:
-            store_airports(database, track(airports))
-        yield database, airports
+        _store(console, (one, other), airports)
+        with (
+            listen(0) as there,
+            serving(make_app(one, None), there) as plain,
+            serving(make_app(other, cache), here) as cached,
+        ):
+            yield plain, cached
 
 
-def _wait() -> None:
+def _store(console: Console, databases: Sequence[Database], airports: Sequence[Row]) -> None:
+    for database in databases:
+        make_tables(database)
+    with screen.Bars(console) as bars:
+        advance = bars.add(f"{len(airports):,} airports into SQLite", len(airports))
+        for place in range(0, len(airports), 1000):
+            start, rows = time.perf_counter(), airports[place : place + 1000]
+            for database in databases:
+                store_airports(database, rows)
+            advance(len(rows), time.perf_counter() - start)
+
+
+def _keep_running(show: Callable[[], None]) -> None:
+    # Whoever reads the address may stop the demo at once: that is its regular end already.
     try:
+        show()
         threading.Event().wait()
     except KeyboardInterrupt:
         return

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Column
 
 from cachelayer.demo.report import Report, RushReport
 from cachelayer.demo.tables import counts_table, endpoints_table, summary
 from cachelayer.demo.traffic import Visit
 
-_COLUMNS: Final = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+Bar = Callable[[int, float], None]
 
 
 def show_start(console: Console) -> None:
@@ -27,13 +26,37 @@ def show_start(console: Console) -> None:
     )
 
 
-@contextmanager
-def stage(console: Console, text: str) -> Iterator[Callable[..., Iterable[Any]]]:
-    """Give a function that tracks an iterable with a bar; on a terminal only. A line with the time stays."""
-    start = time.perf_counter()
-    with Progress(*_COLUMNS, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield lambda items, total=None: progress.track(items, total, description=text)
-    console.print(f"{text} [dim]in {time.perf_counter() - start:.1f} s[/]", highlight=False)
+class Bars:
+    """A progress bar for each thing that takes time, with its own seconds; where there is no terminal, a line each.
+
+    Args:
+        console: where they are shown.
+    """
+
+    def __init__(self, console: Console) -> None:
+        shape = [BarColumn()] if console.is_terminal else []
+        text = TextColumn("{task.description}", table_column=Column(width=32))
+        seconds = TextColumn("{task.fields[seconds]:.1f} s", justify="right")
+        self._progress = Progress(text, *shape, MofNCompleteColumn(), seconds, console=console)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._progress.stop()
+
+    def add(self, text: str, total: int) -> Bar:
+        """Add a bar; the function returned advances it by a number of items that took so many seconds."""
+        progress, task = self._progress, self._progress.add_task(text, total=total, seconds=0.0)
+        taken = 0.0
+
+        def advance(count: int, seconds: float) -> None:
+            nonlocal taken
+            taken += seconds
+            progress.update(task, advance=count, seconds=taken)
+
+        return advance
 
 
 def show(console: Console, report: Report, rush: RushReport) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,30 +22,38 @@ class Answer:
     seconds: float
 
 
-def send(url: str, visits: Iterable[Visit]) -> Iterator[Answer]:
-    """Send one request after another over one connection."""
-    with _client(url) as client:
-        for visit in visits:
-            yield _ask(client, visit)
+class Client:
+    """Sends visits to one application, and keeps the answers.
 
+    Args:
+        url: where the application is.
+    """
 
-def send_at_once(url: str, visits: Sequence[Visit]) -> float:
-    """Send all requests at the same time, and return the seconds until the last answer has come."""
-    with _client(url) as client, ThreadPoolExecutor(len(visits)) as threads:
+    def __init__(self, url: str) -> None:
+        # trust_env: a proxy that the environment names is not for requests to oneself.
+        self._http = httpx.Client(base_url=url, timeout=60, trust_env=False)
+        self.answers: list[Answer] = []
+
+    def send(self, visit: Visit) -> float:
+        """Send a request over the connection of the one before, and return the seconds that it took."""
+        self.answers.append(self._ask(visit))
+        return self.answers[-1].seconds
+
+    def rush(self, visits: Sequence[Visit]) -> float:
+        """Send requests all at the same time, and return the seconds until the last answer has come."""
+        with ThreadPoolExecutor(len(visits)) as threads:
+            start = time.perf_counter()
+            list(threads.map(self._ask, visits))
+            return time.perf_counter() - start
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def _ask(self, visit: Visit) -> Answer:
+        headers = {"authorization": f"Bearer {visit.visitor}"} if visit.visitor else None
+        request = self._http.build_request(visit.method, visit.url, headers=headers, json=visit.body)
         start = time.perf_counter()
-        list(threads.map(lambda visit: _ask(client, visit), visits))
-        return time.perf_counter() - start
-
-
-def _client(url: str) -> httpx.Client:
-    # trust_env: a proxy that the environment names is not for requests to oneself.
-    return httpx.Client(base_url=url, timeout=60, trust_env=False)
-
-
-def _ask(client: httpx.Client, visit: Visit) -> Answer:
-    headers = {"authorization": f"Bearer {visit.visitor}"} if visit.visitor else None
-    request = client.build_request(visit.method, visit.url, headers=headers, json=visit.body)
-    start = time.perf_counter()
-    response = client.send(request)
-    seconds = time.perf_counter() - start
-    return Answer(visit.endpoint, response.status_code, response.content, seconds)
+        response = self._http.send(request)
+        seconds = time.perf_counter() - start
+        return Answer(visit.endpoint, response.status_code, response.content, seconds)

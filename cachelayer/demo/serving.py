@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -42,9 +42,9 @@ def url_of(listening: socket.socket) -> str:
 
 
 @contextmanager
-def serving(app: ASGIApp, listening: socket.socket) -> Iterator[str]:
+def serving(app: ASGIApp, listening: socket.socket) -> Generator[str]:
     """Serve `app` while in the block; gives its address. Requests that come before it is ready wait for it."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
     thread = threading.Thread(target=server.run, args=([listening],), name="server")
     thread.start()
     try:

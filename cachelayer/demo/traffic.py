@@ -17,6 +17,7 @@ T = TypeVar("T")
 _ASKED_FOR: Final = 200
 _FLOWN_BETWEEN: Final = 40
 _TRIPS: Final = 60
+_RUSH: Final = 40
 _REPORTS: Final = (
     "runway dry",
     "light rain",
@@ -92,9 +93,9 @@ class Visitors:
         }
         return [make() for make in self._random.choices(list(mix), list(mix.values()), k=count)]
 
-    def rush(self, count: int) -> list[Visit]:
-        """Return visits of so many visitors who all have the same trip, one that nobody had before."""
-        return [_trip(f"visitor-{number}", *self._not_flown) for number in range(count)]
+    def rush(self) -> list[Visit]:
+        """Return visits of many visitors who all have the same trip, one that nobody had before."""
+        return [_trip(f"visitor-{number}", *self._not_flown) for number in range(_RUSH)]
 
     def _to_airport(self) -> Visit:
         return to_airport(self._airports.draw())

@@ -179,7 +179,7 @@ def test_invalidation_wins_over_computations_of_many_threads():
                 assert found is None or int(found) >= version[0]
 
     in_threads(6, work)
-    assert table.computing._lone == {}
+    assert table.computing.lone == {}
 
 
 # -- forks ------------------------------------------------------------------------------------------------------

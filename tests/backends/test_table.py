@@ -227,7 +227,7 @@ def test_lone_computations_are_fenced_too(store: InMemoryBackend):
     assert works[2].intact() is False
     for work in works:
         computing.remove(work)
-    assert computing._lone == computing.flying == {}
+    assert computing.lone == computing.flying == {}
 
 
 def test_an_eviction_is_no_invalidation():
