@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from cachelayer.functions.parameters import Parameters, compile_function
+from cachelayer.functions.parameters import SIMPLE, Parameters, compile_function
 
 _TAGS: Final = """
                 for _tag in _entry.tags:
@@ -77,14 +77,14 @@ def _fill(parameters: Parameters, name: str, *, is_async: bool, tagged: bool, bo
         hit=hit,
         wait="await " if is_async else "",
         call=parameters.forwarding("_instance" if bound else None),
-        place="_place" if parameters.fixed else "None",
+        place=parameters.simple_place(skip=skip),
     )
 
 
 def _build(
     parameters: Parameters, name: str, source: str, slow: Callable[..., Any], get: Any
 ) -> tuple[Callable[..., Any], Bind]:
-    scope = {"_type": type, "_id": id, **parameters.defaults}
+    scope = {"_type": type, "_id": id, "_simple": SIMPLE, **parameters.defaults}
     make = compile_function(name, source, scope)
     call, bind = make(slow, get)
     # So that a wrong call's TypeError names the function as the user knows it.

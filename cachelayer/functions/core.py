@@ -36,11 +36,8 @@ DEFAULT_LOCK_TIMEOUT: Final = 30.0
 #: For a link: all of an entry's tags, whoever gave it them.
 _ALL: Final = sys.maxsize
 
-#: Arguments of exactly these types may lead to an entry by themselves: equal means the same, and never changes.
-_SIMPLE: Final = frozenset({str, int, bytes, bool, type(None)})
 
-
-#: The arguments, each with its type, by which a shortcut may find the entry; None where their number is not fixed.
+#: The arguments, each with its type, by which a shortcut may find the entry; None where they are not simple.
 Place = tuple[Any, ...] | None
 
 
@@ -281,7 +278,7 @@ class FunctionCore:
 
     def link_for(self, binding: Binding, args: tuple[Any, ...], place: Place) -> Link | None:
         """Return the link by which these very arguments may lead to their entry, None where they may not."""
-        if place is None or not _SIMPLE.issuperset(place[1::2]):
+        if place is None:
             return None
         shortcut = self.keys.receivers.shortcut(args[0]) if self.is_method else self.shortcut
         # Where the hit path does not look at tags, the shortcut is emptied for each of them: a function that shares

@@ -13,6 +13,9 @@ from cachelayer.errors import OptionTypeError
 
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
+#: Arguments of exactly these types may lead to an entry by themselves: equal means the same, and never changes.
+SIMPLE: Final = frozenset({str, int, bytes, bool, type(None)})
+
 #: A call with defaults filled in: positional arguments, then those that only go by keyword.
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -77,8 +80,17 @@ class Parameters:
 
     def place(self, *, skip: int = 0) -> str:
         """Return the source of a shortcut's key: each argument with its type, since 1, 1.0 and True are equal."""
-        names = (*self.positional, *self.keyword_only)[skip:]
-        return f"({''.join(f'{name}, _type({name}), ' for name in names)})"
+        return f"({''.join(f'{name}, _type({name}), ' for name in self._fixed_names(skip))})"
+
+    def simple_place(self, *, skip: int = 0) -> str:
+        """Return the source of the place, or of None where an argument is not of a simple type."""
+        if not self.fixed:
+            return "None"
+        simple = [f"_type({name}) in _simple" for name in self._fixed_names(skip)]
+        return f"_place if {' and '.join(simple)} else None" if simple else "_place"
+
+    def _fixed_names(self, skip: int) -> tuple[str, ...]:
+        return (*self.positional, *self.keyword_only)[skip:]
 
     def items(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         """Yield name and value of each parameter of a `Call`, `*args` as one tuple and `**kwargs` as one dict."""
