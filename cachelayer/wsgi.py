@@ -208,12 +208,9 @@ class _Forwarding:
 
     def feed(self, data: bytes) -> None:
         """Take a part of the body; what is whole by its Content-Length is stored before this part goes out."""
-        exchange = self.exchange
-        exchange.feed(data)
-        if exchange.full:
-            run(exchange.finish())
-        elif exchange.overfull:
-            run(exchange.retract())
+        due = self.exchange.take(data)
+        if due is not None:
+            run(due)
 
     def finish(self) -> None:
         """Note that the application has nothing more to say."""

@@ -1,15 +1,12 @@
-"""A store of one's own in six methods: a directory of files, under `@cached` and under both middlewares."""
+"""A store of one's own in six methods: a table of SQLite, under `@cached` and under both middlewares."""
 
 import asyncio
-import hashlib
 import math
-import os
-import struct
-import tempfile
+import sqlite3
+import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -18,59 +15,69 @@ import cachelayer.wsgi
 from cachelayer import Cache, CacheBackend, CacheStats, cached
 
 
-class DirectoryBackend(CacheBackend):
-    """Keeps each value in a file, after eight bytes that say when it expires."""
+class SQLiteBackend(CacheBackend):
+    """Keeps values in a table."""
 
-    def __init__(self, directory: str | Path, clock: Callable[[], float] = time.time) -> None:
-        self.directory = Path(directory)
-        self.clock = clock
+    # The default of `add`, which locks and tags stand on, is atomic within one process: this store is for one.
+    shared: ClassVar[bool] = False
+
+    def __init__(self, path: str = ":memory:", clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._run("CREATE TABLE IF NOT EXISTS entries (key BLOB PRIMARY KEY, value BLOB, expires REAL)")
 
     def get(self, key: str) -> bytes | None:
         """Return the value, or None where there is none or it has expired."""
-        try:
-            data = self.path(key).read_bytes()
-        except FileNotFoundError:
-            return None
-        (expires,) = struct.unpack("d", data[:8])
-        return data[8:] if self.clock() < expires else None
+        rows = self._run("SELECT value FROM entries WHERE key = ? AND expires > ?", _blob(key), self._clock())
+        return rows[0][0] if rows else None
 
     def set(self, key: str, value: bytes, ttl: float | None = None, metadata: Any = None) -> bool:
         """Store the value for `ttl` seconds. This store keeps no metadata."""
+        if not isinstance(value, bytes):
+            raise TypeError(f"value must be bytes, not {type(value).__name__}")
         if ttl is not None and ttl <= 0:
             self.delete(key)
             return False
-        expires = math.inf if ttl is None else self.clock() + ttl
-        with tempfile.NamedTemporaryFile(dir=self.directory, delete=False) as file:
-            file.write(struct.pack("d", expires) + value)
-        os.replace(
-            file.name, self.path(key)
-        )  # readers see the old value or the new one, and never half of it
+        expires = math.inf if ttl is None else self._clock() + ttl
+        self._run("DELETE FROM entries WHERE expires <= ?", self._clock())
+        self._run("REPLACE INTO entries VALUES (?, ?, ?)", _blob(key), value, expires)
         return True
 
     def delete(self, key: str) -> bool:
         """Remove the key; True if it was there."""
-        found = self.exists(key)
-        self.path(key).unlink(missing_ok=True)
-        return found
+        rows = self._run("DELETE FROM entries WHERE key = ? RETURNING expires", _blob(key))
+        return bool(rows) and rows[0][0] > self._clock()
 
     def exists(self, key: str) -> bool:
         """Whether the key is there."""
         return self.get(key) is not None
 
     def clear(self) -> int:
-        """Remove everything; return how many values that were."""
-        paths = list(self.directory.iterdir())
-        for path in paths:
-            path.unlink(missing_ok=True)
-        return len(paths)
+        """Remove everything; return how many values there were."""
+        now = self._clock()
+        return sum(expires > now for (expires,) in self._run("DELETE FROM entries RETURNING expires"))
 
     def get_stats(self) -> CacheStats:
         """Return what this store counts: None stands for what it does not know."""
-        return CacheStats(None, None, None, None, None, len(list(self.directory.iterdir())), None, None)
+        sizes = self._run(
+            "SELECT count(*), total(length(value)) FROM entries WHERE expires > ?", self._clock()
+        )
+        return CacheStats(None, None, None, None, None, *map(int, sizes[0]), max_size_bytes=None)
 
-    def path(self, key: str) -> Path:
-        """Return the file of a key."""
-        return self.directory / hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    def close(self) -> None:
+        """Close the database. Optional: a store without connections has nothing to close."""
+        self._database.close()
+
+    def _run(self, sql: str, *values: Any) -> list[Any]:
+        # One thread at a time.
+        with self._lock:
+            return self._database.execute(sql, values).fetchall()
+
+
+def _blob(key: str) -> bytes:
+    # Any text, even one that is no valid Unicode; what is no text raises TypeError.
+    return str.encode(key, "utf-8", "surrogatepass")
 
 
 def show_function(cache: Cache) -> None:
@@ -115,12 +122,11 @@ def show_wsgi(cache: Cache) -> None:
 
 def main() -> None:
     """Use one store for all three."""
-    with tempfile.TemporaryDirectory() as directory:
-        cache = Cache(DirectoryBackend(directory))
+    with SQLiteBackend() as backend:
+        cache = Cache(backend)
         show_function(cache)
         asyncio.run(show_asgi(cache))
         show_wsgi(cache)
-        print("files:", cache.backend.get_stats().current_entries)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ def demo(**environment: str):
         try:
             yield process
         finally:
-            process.kill()
+            process.terminate()
+            process.communicate(timeout=20)
 
 
 def address_of(process: subprocess.Popen[str]) -> str:

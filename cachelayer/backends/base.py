@@ -18,7 +18,7 @@ import os
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar, Final, Self
 
@@ -269,6 +269,11 @@ class CacheBackend(ABC):
     async def akeys(self, pattern: str | None = None) -> list[str]:
         """Async twin of `keys`."""
         return await asyncio.to_thread(self.keys, pattern)
+
+    async def ascan(self, pattern: str | None = None) -> AsyncIterator[str]:
+        """Async twin of `scan`."""
+        for key in await self.akeys(pattern):
+            yield key
 
     async def aget_entry(self, key: str) -> CacheEntry | None:
         """Async twin of `get_entry`."""

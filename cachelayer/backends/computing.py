@@ -51,9 +51,11 @@ class Computing:
             return
         with self.lock:
             self.finish(computation)
-            left = [other for other in self.lone.pop(key, ()) if other is not computation]
+            left = [other for other in self.lone.get(key, ()) if other is not computation]
             if left:
-                self.lone[key] = left
+                self.lone[key] = left  # in one step: the look above takes no lock
+            else:
+                self.lone.pop(key, None)
 
     def finish(self, computation: Computation) -> None:
         """Forget one that others could join: called under the lock, where its result goes in."""

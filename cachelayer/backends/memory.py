@@ -95,7 +95,7 @@ class InMemoryBackend(DirectBackend):
         except KeyError:
             pass  # Evicted since it was found: the read came first.
         table.hits.tick()
-        return entry.payload if entry.__class__ is Entry else _bytes_of(entry)  # type: ignore[no-any-return]
+        return entry.payload if entry.__class__ is Entry else _bytes_of(entry)
 
     def set(self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None) -> bool:
         """Store `value`; False (and nothing under `key`) where ttl is 0 or less or the value is too large."""

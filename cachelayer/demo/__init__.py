@@ -1,6 +1,7 @@
-"""`cachelayer demo`: a real application over real data, asked by many, first without the cache and then with it.
+"""`cachelayer demo`: a real application over real data, asked for the same without the cache and with it.
 
-`airports` loads the data, `queries` asks it, `app` is the application: the only module that uses cachelayer, as any
-application would. `traffic` makes up who asks for what, `serving` and `sending` bring both together over HTTP,
-`report` computes what came of it and `tables` shows it; `run` is the whole in order.
+`app` is the application, and the only module that uses cachelayer, as any application would; `queries` is what it asks
+its `database`, and `airports` what is in there. `traffic` makes up who asks for what, `serving` and `sending` bring
+both together over HTTP, and `comparison` does that without the cache and with it. `report` computes what came of it,
+`tables` and `screen` show it; `run` is the whole in order, and `command` the command.
 """

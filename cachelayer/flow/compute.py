@@ -26,6 +26,7 @@ from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.events import CacheEvent, EventKind, Listeners
 from cachelayer.flow.flights import (
     ABANDONED,
+    Failed,
     Flight,
     Landed,
     Landing,
@@ -201,7 +202,7 @@ class Engine:
                 result = yield from self.find(lookup)
             if result is None:
                 result = yield from self._compute(lookup, flight)
-            self.flights.land(flight, Landed(_giver(result, lookup.policy.codec)))
+            self.flights.land(flight, _landing(result, lookup.policy.codec))
         except BaseException:
             # Cancelled, or interrupted: somebody else may want to go on. Noted first, for a stack that is full.
             flight.landing = ABANDONED
@@ -223,7 +224,10 @@ class Engine:
         try:
             value = yield Compute(lookup.function, lookup.args, lookup.kwargs)
         except Exception as error:  # noqa: BLE001 - whatever the origin raises is for its callers
-            return (yield from self._raised(lookup, error, flight, time.perf_counter() - started))
+            handled = self._raised(lookup, error, flight, time.perf_counter() - started)
+            # The error holds this frame: with the flight, which lands with the error, they would make a cycle.
+            del flight
+            return (yield from handled)
         finally:
             stop_leading(before)
         seconds = time.perf_counter() - started
@@ -306,21 +310,21 @@ def _lifetime(lookup: Lookup, value: Any) -> float | None:
 
 def _collapsed(landing: Landing) -> Result | None:
     """Return what another caller computed; None where that does not come back from the form it is kept in."""
+    if isinstance(landing, Failed):
+        return Result(Outcome.ERROR, error=landing.error)
     try:
         return Result(Outcome.COLLAPSED, landing.give())
     except DecodingError:
         return None
-    except Exception as error:  # noqa: BLE001 - whatever the leader's origin raised is for its waiters
-        return Result(Outcome.ERROR, error=error)
 
 
-def _giver(result: Result, codec: Codec) -> Callable[[], Any]:
+def _landing(result: Result, codec: Codec) -> Landing:
     """Return what hands the result to each waiter: a copy of its own, made before the leader can change its."""
     if result.error is not None:
-        return result.give
+        return Failed(result.error)
     if result.record is not None:
-        return result.record.value
+        return Landed(result.record.value)
     try:
-        return codec.keep(result.value).value
+        return Landed(codec.keep(result.value).value)
     except EncodingError:
-        return lambda: result.value
+        return Landed(lambda: result.value)

@@ -39,6 +39,16 @@ class Landed(msgspec.Struct, frozen=True):
     give: Callable[[], Any]
 
 
+class Failed(msgspec.Struct, frozen=True):
+    """A landing by an error."""
+
+    error: BaseException
+
+    def give(self) -> Any:
+        """Raise it."""
+        raise self.error
+
+
 class _Abandoned:
     """The landing of a flight that ended without a result."""
 

@@ -13,35 +13,35 @@ from typing import Any, Final
 from cachelayer.functions.parameters import SIMPLE, Parameters, compile_function
 
 _TAGS: Final = """
-                for _tag in _entry.tags:
-                    if not _tag.alive:
+                for _cl_tag in _cl_entry.tags:
+                    if not _cl_tag.alive:
                         raise KeyError"""
 _SOURCE: Final = """\
-def _make(_slow, _get):
-    _now = _touch = _tick = None
-    def _bind(now, touch, tick):
-        nonlocal _now, _touch, _tick
-        _now, _touch, _tick = now, touch, tick
+def _cl_make(_cl_slow, _cl_get):
+    _cl_now = _cl_touch = _cl_tick = None
+    def _cl_bind(now, touch, tick):
+        nonlocal _cl_now, _cl_touch, _cl_tick
+        _cl_now, _cl_touch, _cl_tick = now, touch, tick
     {keyword} {name}({declaration}):{receiver}{hit}
-        return {wait}_slow({call}, {place})
-    return {name}, _bind
-_compiled = _make
+        return {wait}_cl_slow({call}, {place})
+    return {name}, _cl_bind
+_cl_compiled = _cl_make
 """
 _TRY: Final = """
-        _place = {place}
+        _cl_place = {place}
         try:
-            _entry = {get}(_place)
-            if _entry is not None and _entry.fresh_until > _now():{tags}
-                _load = _entry.load
-                _value = _entry.payload if _load is None else _load(_entry.payload)
-                _touch(_entry.key)
-                _tick()
-                return _value
+            _cl_entry = {get}(_cl_place)
+            if _cl_entry is not None and _cl_entry.fresh_until > _cl_now():{tags}
+                _cl_load = _cl_entry.load
+                _cl_value = _cl_entry.payload if _cl_load is None else _cl_load(_cl_entry.payload)
+                _cl_touch(_cl_entry.key)
+                _cl_tick()
+                return _cl_value
         # Not hashable, dead, or gone since: `slow` finds out, and calls what there is to call.
         except (KeyError, TypeError):
             pass"""
 _RECEIVER: Final = """
-        _instance = _bound.instance"""
+        _cl_instance = _cl_bound.instance"""
 
 #: (now, touch, tick): what a hit needs of the cache that the function is bound to.
 Bind = Callable[[Any, Any, Any], None]
@@ -66,17 +66,17 @@ def compile_bound_call(
 def _fill(parameters: Parameters, name: str, *, is_async: bool, tagged: bool, bound: bool) -> str:
     skip = int(bound)
     declared = parameters.declaration(skip=skip)
-    get = "_get[_id(_instance)]" if bound else "_get"
+    get = "_cl_get[_cl_id(_cl_instance)]" if bound else "_cl_get"
     tags = _TAGS if tagged else ""
     hit = _TRY.format(get=get, place=parameters.place(skip=skip), tags=tags) if parameters.fixed else ""
     return _SOURCE.format(
         keyword="async def" if is_async else "def",
         name=name,
-        declaration=", ".join(filter(None, ("_bound, /" if bound else "", declared))),
+        declaration=", ".join(filter(None, ("_cl_bound, /" if bound else "", declared))),
         receiver=_RECEIVER if bound else "",
         hit=hit,
         wait="await " if is_async else "",
-        call=parameters.forwarding("_instance" if bound else None),
+        call=parameters.forwarding("_cl_instance" if bound else None),
         place=parameters.simple_place(skip=skip),
     )
 
@@ -84,7 +84,7 @@ def _fill(parameters: Parameters, name: str, *, is_async: bool, tagged: bool, bo
 def _build(
     parameters: Parameters, name: str, source: str, slow: Callable[..., Any], get: Any
 ) -> tuple[Callable[..., Any], Bind]:
-    scope = {"_type": type, "_id": id, "_simple": SIMPLE, **parameters.defaults}
+    scope = {"_cl_type": type, "_cl_id": id, "_cl_simple": SIMPLE, **parameters.defaults}
     make = compile_function(name, source, scope)
     call, bind = make(slow, get)
     # So that a wrong call's TypeError names the function as the user knows it.

@@ -90,7 +90,7 @@ class FunctionCore:
             self.parameters, self.label, key=options.key, tags=options.tags, ignore=options.ignore
         )
         #: Whether the first argument is the instance or class that the function is bound to.
-        self.is_method = False
+        self.is_method = _is_written_in_class(function) and self.parameters.positional[:1] == ("self",)
         self.shortcut = Shortcut()
         #: How calls go that need no flow; None until it is known, and where they all need it.
         self.quick: Quick | None = None
@@ -326,6 +326,12 @@ def _is_redefined(before: Callable[..., Any], now: Callable[..., Any]) -> bool:
     """Whether `now` takes the place of `before`, rather than being another function that was given its name."""
     same = before.__module__ == now.__module__ and before.__qualname__ == now.__qualname__
     return same and "<locals>" not in now.__qualname__
+
+
+def _is_written_in_class(function: Callable[..., Any]) -> bool:
+    """Whether it stands in a class's body: what is above it, such as @property, may call it without binding it."""
+    owner = function.__qualname__.rpartition(".")[0].rpartition(".")[2]
+    return owner not in ("", "<locals>")
 
 
 def _python_name(function: Callable[..., Any]) -> str:

@@ -152,6 +152,8 @@ _WRITERS: Final[dict[type, Callable[[Any, int], str]]] = {
 def _encode_object(value: Any, kind: type[Any], depth: int) -> str:
     if depth > _DEEPEST:
         raise UnkeyableError(f"it is nested deeper than {_DEEPEST} levels, or contains itself")
+    if isinstance(value, types.FunctionType | types.BuiltinFunctionType):
+        return _sized("g", _function_name(value))
     parts = _parts(value, kind, depth)
     if parts is None:
         raise UnkeyableError(f"{kind.__module__}.{kind.__qualname__} has no identity but its address")
@@ -167,8 +169,6 @@ def _parts(value: Any, kind: type[Any], depth: int) -> tuple[str, ...] | None:
         return (_encode_class(value, depth),)
     if isinstance(value, Enum):
         return (_sized("s", value.name or repr(value.value)),)
-    if isinstance(value, types.FunctionType | types.BuiltinFunctionType):
-        return (_function_name(value),)
     fields = _fields(value, kind)
     if fields is not None:
         return tuple(encode(name, depth) + encode(item, depth) for name, item in fields)
@@ -218,7 +218,7 @@ def _function_name(value: Any) -> str:
     # functools.wraps gives a wrapper the name of what it wraps: a name must lead back to its function.
     if not _is_found(value) or not (owner is None or isinstance(owner, types.ModuleType)):
         raise UnkeyableError(f"{name} is a function without a name that others could know it by")
-    return _sized("c", name)
+    return name
 
 
 # Random rather than counted: two processes on one store can never take each other's local class for their own.

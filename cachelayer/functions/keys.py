@@ -99,7 +99,7 @@ class KeyMaker:
             "    except _Unkeyable:\n"
             "        return _explained(args, kwargs)\n"
             f"    return _start + text + ')' if len(text) <= {_LONGEST} else _joined(_identity, text)\n"
-            "_compiled = _key\n"
+            "_cl_compiled = _key\n"
         )
         scope: dict[str, Any] = {
             "_encode": encode,

@@ -23,6 +23,8 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]
 class Parameters:
     """What the compiled code needs to know of a function's signature.
 
+    The code's own names all start with `_cl_`, so that no parameter and no function is taken for one of them.
+
     Raises:
         OptionTypeError: the function has no signature that can be read.
     """
@@ -80,14 +82,14 @@ class Parameters:
 
     def place(self, *, skip: int = 0) -> str:
         """Return the source of a shortcut's key: each argument with its type, since 1, 1.0 and True are equal."""
-        return f"({''.join(f'{name}, _type({name}), ' for name in self._fixed_names(skip))})"
+        return f"({''.join(f'{name}, _cl_type({name}), ' for name in self._fixed_names(skip))})"
 
     def simple_place(self, *, skip: int = 0) -> str:
         """Return the source of the place, or of None where an argument is not of a simple type."""
         if not self.fixed:
             return "None"
-        simple = [f"_type({name}) in _simple" for name in self._fixed_names(skip)]
-        return f"_place if {' and '.join(simple)} else None" if simple else "_place"
+        simple = [f"_cl_type({name}) in _cl_simple" for name in self._fixed_names(skip)]
+        return f"_cl_place if {' and '.join(simple)} else None" if simple else "_cl_place"
 
     def _fixed_names(self, skip: int) -> tuple[str, ...]:
         return (*self.positional, *self.keyword_only)[skip:]
@@ -107,7 +109,7 @@ class Parameters:
 def compile_function(name: str, source: str, scope: dict[str, Any]) -> Callable[..., Any]:
     """Run `source`, which defines one function, and return that function under the name it has for users."""
     exec(compile(source, f"<cachelayer for {name}>", "exec"), scope)  # noqa: S102 - our own text, see above
-    function: Callable[..., Any] = scope["_compiled"]
+    function: Callable[..., Any] = scope["_cl_compiled"]
     return function
 
 
@@ -115,7 +117,7 @@ def make_binder(parameters: Parameters, name: str) -> Callable[..., Call]:
     """Return a function that binds a call: it raises the same TypeError as the function itself would."""
     scope = dict(parameters.defaults)
     source = (
-        f"def {name}({parameters.declaration()}):\n    return {parameters.forwarding()}\n_compiled = {name}\n"
+        f"def {name}({parameters.declaration()}):\n    return {parameters.forwarding()}\n_cl_compiled = {name}\n"
     )
     return compile_function(name, source, scope)
 

@@ -16,7 +16,7 @@ from cachelayer.backends.table import NEVER
 from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.flow.compute import Result
 from cachelayer.flow.drivers import arun, run
-from cachelayer.flow.flights import ABANDONED, Flight, Landed, start_leading, stop_leading
+from cachelayer.flow.flights import ABANDONED, Failed, Flight, Landed, start_leading, stop_leading
 from cachelayer.flow.storage import LocalEntry, ObjectStorage
 from cachelayer.functions.core import Binding, FunctionCore, Place
 from cachelayer.outcomes import Outcome
@@ -47,6 +47,7 @@ def make_slow(core: FunctionCore) -> Callable[..., Any]:
         except BaseException as error:
             flight.landing = ABANDONED  # for now: where the stack is full, nothing more can be called
             quick.fail(flight, error, perf_counter() - started)
+            del flight  # which holds the error, which holds this frame
             raise
         quick.settle(flight, value, perf_counter() - started, args, place)
         return value
@@ -74,6 +75,7 @@ def make_slow_async(core: FunctionCore) -> Callable[..., Awaitable[Any]]:
         except BaseException as error:
             flight.landing = ABANDONED  # for now: where the stack is full, nothing more can be called
             quick.fail(flight, error, perf_counter() - started)
+            del flight  # which holds the error, which holds this frame
             raise
         finally:
             stop_leading(before)
@@ -199,15 +201,14 @@ class Quick:
     def fail(self, flight: Flight, error: BaseException, seconds: float) -> None:
         """End a computation that raised, or was cancelled."""
         if isinstance(error, Exception):
-            self._flights.land(flight, Landed(Result(Outcome.ERROR, error=error).give))
+            self._flights.land(flight, Failed(error))
             self._counters.record(Outcome.ERROR, seconds=seconds)
         else:
             self._flights.abandon(flight)
 
     def _refused(self, flight: Flight, value: Any, seconds: float, error: EncodingError) -> None:
         refusal = self._engine.unencodable(self._binding.policy, error)
-        result = Result(Outcome.UNCACHEABLE, value, refusal)
-        self._flights.land(flight, Landed(result.give))
+        self._flights.land(flight, Landed(lambda: value) if refusal is None else Failed(refusal))
         self._counters.record(Outcome.UNCACHEABLE, seconds=seconds, reason="unencodable")
         if refusal is not None:
             raise refusal

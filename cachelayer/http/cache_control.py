@@ -78,12 +78,20 @@ def delta_seconds(value: bytes | None) -> int | Invalid:
     return MAX_SECONDS if len(digits) > 10 else min(int(digits), MAX_SECONDS)
 
 
-@lru_cache(maxsize=512)
 def parse(values: tuple[bytes, ...]) -> Directives:
     """Parse the values of all field lines, in order. Never raises."""
-    return (
-        Directives(tuple(chain.from_iterable(map(_directives, members(values))))) if values else NO_DIRECTIVES
-    )
+    if len(values) == 1 and len(values[0]) <= _COMMON_LENGTH:
+        return _parse_again(values)
+    return _parse(values) if values else NO_DIRECTIVES
+
+
+def _parse(values: tuple[bytes, ...]) -> Directives:
+    return Directives(tuple(chain.from_iterable(map(_directives, members(values)))))
+
+
+#: Longer values are not remembered: clients send what they like.
+_COMMON_LENGTH: Final = 200
+_parse_again: Final = lru_cache(maxsize=512)(_parse)
 
 
 def _directives(member: bytes) -> Iterator[Directive]:

@@ -34,7 +34,7 @@ from cachelayer.http.messages import (
 )
 from cachelayer.http.plan import Plan, plan_lookup
 from cachelayer.http.reasons import Reason
-from cachelayer.http.reuse import Reuse, evaluate
+from cachelayer.http.reuse import GATEWAY_TIMEOUT, NOT_MODIFIED, Reuse, evaluate
 from cachelayer.http.rules import Rule
 from cachelayer.http.storing import Exchange, Freshness, content_length, exchange, is_stripped, may_store
 from cachelayer.http.vary import find_variant, nominate, selecting_fields, variant_key, with_variant
@@ -98,16 +98,16 @@ def answer(entry: Entry | None, plan: Plan, reuse: Reuse, now: float) -> Answer:
     Args:
         entry: what `reuse` is about.
         plan: of the request.
-        reuse: a decision with `answers`.
+        reuse: what `evaluate` decided; it has `answers`.
         now: epoch seconds.
     """
     name = plan.policy.status_name
-    if not isinstance(entry, StoredResponse) or reuse.reason is Reason.ONLY_IF_CACHED:
+    if not isinstance(entry, StoredResponse) or reuse is GATEWAY_TIMEOUT:
         made_by_itself = () if name is None else (cache_status.generated(name, Reason.ONLY_IF_CACHED),)
         return Answer(504, _NO_CONTENT + made_by_itself, b"")
     age = age_field(int(current_age(entry, now)))
     added: Headers = (age,) if name is None else (age, cache_status.hit(name, int(entry.fresh_until - now)))
-    if reuse.reason is Reason.NOT_MODIFIED:
+    if reuse is NOT_MODIFIED:
         return Answer(304, not_modified_headers(entry) + added, b"")
     body = b"" if plan.request.method == "HEAD" else entry.body
     return Answer(entry.status, entry.headers + added, body, entry.phrase)
@@ -127,6 +127,10 @@ def admit(
     """
     if plan.key is None:
         return Admission(plan.reason or Reason.METHOD, head, bypassed=True)
+    required = plan.policy.required
+    if required and required.isdisjoint([name.lower() for name, _ in head.headers]) and plan.request.method == "GET":
+        # Most dynamic pages: nothing about them needs a closer look.
+        return Admission(Reason.NO_FRESHNESS, head)
     case = exchange(plan, head, label, request_time, response_time)
     freshness = may_store(case)
     if isinstance(freshness, Reason):

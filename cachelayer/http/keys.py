@@ -24,6 +24,8 @@ _DEFAULT_PORTS: Final = {"http": b"80", "https": b"443"}
 _PLAIN: Final = bytes(set(range(0x21, 0x7F)) - set(b"#?"))
 _NOT_PLAIN: Final = re.compile(r"[^!-~]")
 _PLAIN_LENGTH: Final = 200
+#: A name in the DNS has at most 253 characters; a port adds six.
+_LONGEST_HOST: Final = 300
 
 #: Applications may take the host or the path from these, so a response may depend on them though it says nothing.
 FORWARDING_FIELDS: Final = frozenset({b"x-forwarded-host", b"x-original-url", b"x-rewrite-url", b"forwarded"})
@@ -31,15 +33,34 @@ FORWARDING_FIELDS: Final = frozenset({b"x-forwarded-host", b"x-original-url", b"
 METHOD_FIELDS: Final = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
 
 
-@lru_cache(maxsize=1024)
 def normalised_host(scheme: str, host: bytes) -> str | None:
     """Return an authority in lower case without the default port and a trailing dot, or None where it is no host."""
+    return _normalised_host(scheme, host) if len(host) <= _LONGEST_HOST else None
+
+
+@lru_cache(maxsize=1024)
+def _normalised_host(scheme: str, host: bytes) -> str | None:
     match = _HOST.fullmatch(host.strip(b" \t").lower())
     if match is None:
         return None
     name, port = match.groups()
     kept = b"" if port in (None, b"", _DEFAULT_PORTS.get(scheme)) else b":" + port
     return (name + kept).decode("ascii")
+
+
+def plain_key(scheme: str, host: bytes, path: bytes, query: bytes) -> str | None:
+    """Return the key of a request in which nothing else matters; None where it is malformed."""
+    # Not only how many are remembered is bounded, but also how long they are.
+    make = _plain_key_again if len(host) + len(path) + len(query) <= _PLAIN_LENGTH else _plain_key
+    return make(scheme, host, path, query)
+
+
+def _plain_key(scheme: str, host: bytes, path: bytes, query: bytes) -> str | None:
+    name = normalised_host(scheme, host)
+    return None if name is None or not path.startswith(b"/") else _key(scheme, name, path, query, ())
+
+
+_plain_key_again: Final = lru_cache(maxsize=4096)(_plain_key)
 
 
 def primary_key(request: Request, host: str, rule: Rule | None, extra: tuple[bytes, ...] = ()) -> str:
@@ -52,8 +73,12 @@ def primary_key(request: Request, host: str, rule: Rule | None, extra: tuple[byt
         extra: further parts that tell requests apart.
     """
     query = request.query if rule is None else _keyed_query(request.query, rule)
-    target = request.path + b"?" + query if query else request.path
-    readable = f"GET {request.scheme}://{host}{target.decode('latin-1')}"
+    return _key(request.scheme, host, request.path, query, extra)
+
+
+def _key(scheme: str, host: str, path: bytes, query: bytes, extra: tuple[bytes, ...]) -> str:
+    target = path + b"?" + query if query else path
+    readable = f"GET {scheme}://{host}{target.decode('latin-1')}"
     # Of a plain target, the bytes that may stand in one taken away, at most the "?" before the query is left.
     if (
         not extra
@@ -61,7 +86,7 @@ def primary_key(request: Request, host: str, rule: Rule | None, extra: tuple[byt
         and len(readable) <= _PLAIN_LENGTH
     ):
         return readable
-    parts = (request.scheme.encode(), host.encode(), request.path, query, *extra)
+    parts = (scheme.encode(), host.encode(), path, query, *extra)
     return f"GET {_NOT_PLAIN.sub('.', readable[4:_PLAIN_LENGTH])}#{sha256(joined(parts)).hexdigest()}"
 
 

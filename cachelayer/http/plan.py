@@ -14,6 +14,7 @@ from cachelayer.http.keys import (
     callable_part,
     extra_parts,
     normalised_host,
+    plain_key,
     primary_key,
 )
 from cachelayer.http.messages import FieldLines, Headers, Request
@@ -77,6 +78,10 @@ def plan_lookup(request: Request, policy: Policy) -> Plan:
         return Plan(request, policy, reason=Reason.METHOD)
     fields = _relevant(request.headers)
     hosts = fields.pop(_HOST, None) or (request.host or b"",)
+    if not fields and not policy.rule_list and request.original is None and len(hosts) == 1:
+        # Most requests: nothing in them matters but what they ask for.
+        key = plain_key(request.scheme, hosts[0], request.path, request.query)
+        return Plan(request, policy, key, Reason.MALFORMED_REQUEST if key is None else None)
     rule = policy.rule_for(request) if policy.rule_list else None
     reason = _bypass_by_fields(fields) if fields else None
     if rule is not None and reason is None:

@@ -16,6 +16,8 @@ from cachelayer.http.messages import Request
 from cachelayer.http.patterns import ambiguous
 from cachelayer.http.rules import DEFAULT_STATUSES, Rule
 
+#: The fields that can give a response a freshness of its own, or say why it must not be stored.
+_EXPLICIT: Final = frozenset({b"cache-control", b"expires", b"pragma"})
 DEFAULT_MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -62,6 +64,8 @@ class Policy:
     ignored: re.Pattern[str] = field(init=False, repr=False, compare=False)
     session: re.Pattern[str] = field(init=False, repr=False, compare=False)
     targets: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
+    #: The fields without one of which no response is stored; empty where rules or defaults may give a ttl.
+    required: frozenset[bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for flag in (
@@ -84,6 +88,8 @@ class Policy:
             "session": compile_names(session, ignore_case=True),
             "targets": checks.field_names(self.targeted, name="targeted"),
         }
+        silent = self.default_ttl is None and not self.heuristic_freshness and not any(rule.ttls for rule in rules)
+        compiled["required"] = _EXPLICIT.union(compiled["targets"]) if silent else frozenset[bytes]()  # type: ignore[arg-type]
         for name, value in compiled.items():
             object.__setattr__(self, name, value)
 

@@ -24,27 +24,22 @@ class Reuse(msgspec.Struct, frozen=True, gc=False):
     Args:
         reason: why.
         forward: why the request goes to the origin, or None: the cache answers.
+        outcome: the lookup's outcome if the cache answers. None: what the origin's response will make it.
     """
 
     reason: Reason
     forward: Forward | None = None
+    outcome: Outcome | None = None
 
     @property
     def answers(self) -> bool:
         """Whether the cache answers by itself."""
         return self.forward is None
 
-    @property
-    def outcome(self) -> Outcome | None:
-        """The lookup's outcome if the cache answers. None: what the origin's response will make it."""
-        if self.forward is not None:
-            return None
-        return Outcome.UNCACHEABLE if self.reason is Reason.ONLY_IF_CACHED else Outcome.HIT
 
-
-FRESH: Final = Reuse(Reason.FRESH)
-NOT_MODIFIED: Final = Reuse(Reason.NOT_MODIFIED)
-GATEWAY_TIMEOUT: Final = Reuse(Reason.ONLY_IF_CACHED)
+FRESH: Final = Reuse(Reason.FRESH, None, Outcome.HIT)
+NOT_MODIFIED: Final = Reuse(Reason.NOT_MODIFIED, None, Outcome.HIT)
+GATEWAY_TIMEOUT: Final = Reuse(Reason.ONLY_IF_CACHED, None, Outcome.UNCACHEABLE)
 ABSENT: Final = Reuse(Reason.ABSENT, Forward.URI_MISS)
 OTHER_VARIANT: Final = Reuse(Reason.VARIANT, Forward.VARY_MISS)
 STALE: Final = Reuse(Reason.STALE, Forward.STALE)

@@ -55,13 +55,20 @@ def nominate(names: tuple[bytes, ...], headers: Headers) -> Nominated:
 
 
 def _normalised(name: bytes, values: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    return _normalised_list(values) if name in _LISTS and values else values
+    if name not in _LISTS or not values:
+        return values
+    # Longer values are not remembered: clients send what they like.
+    common = len(values) == 1 and len(values[0]) <= _COMMON_LENGTH
+    return _normalised_again(values) if common else _normalised_list(values)
 
 
-@lru_cache(maxsize=1024)
 def _normalised_list(values: tuple[bytes, ...]) -> tuple[bytes, ...]:
     # The order of a list with weights means nothing, and a weight of 1 is the default (RFC 9110, section 12.4.2).
     return (b",".join(sorted({_normalised_member(member) for member in members(values)})),)
+
+
+_COMMON_LENGTH: Final = 200
+_normalised_again: Final = lru_cache(maxsize=1024)(_normalised_list)
 
 
 def _normalised_member(member: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Generator, Iterable, Mapping
+from collections.abc import Coroutine, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Literal, Self, TypeVar
 
@@ -81,6 +81,12 @@ class _Driven(CacheBackend):
 
     def keys(self, pattern: str | None = None) -> list[str]:
         return self.run(self.inner.akeys(pattern))
+
+    def scan(self, pattern: str | None = None) -> Iterator[str]:
+        async def scanned() -> list[str]:
+            return [key async for key in self.inner.ascan(pattern)]
+
+        return iter(self.run(scanned()))
 
     def get_entry(self, key: str) -> CacheEntry | None:
         return self.run(self.inner.aget_entry(key))

@@ -1,1 +1,26 @@
-"""cachelayer for Django."""
+"""cachelayer for Django.
+
+    MIDDLEWARE = ["cachelayer_django.middleware.CacheLayerMiddleware", ...]     # first, outside of all others
+    CACHELAYER = {"BACKEND": "memory://", "DEFAULT_TTL": "1m", "RULES": [Rule(path="/static/*", ttl="1h")]}
+
+Responses are cached by what they say themselves (`Cache-Control: max-age=60`, as `cache_control` and
+`patch_response_headers` write it), by rules, and by `DEFAULT_TTL`. `private`, `no-store`, `Set-Cookie`, sessions and
+pages with a CSRF token are guarded. Statistics are kept by the route that matched, such as `GET /airports/<code>/`.
+
+Functions are cached by `cachelayer.cached`: they use the same cache, since these settings make it the process's default.
+"""
+
+from __future__ import annotations
+
+from cachelayer.errors import MissingExtraError
+
+try:
+    import django as _django  # noqa: F401 - to say what is missing, in one place
+except ImportError as error:
+    raise MissingExtraError("cachelayer_django", "django") from error
+
+from cachelayer import cached
+from cachelayer.http import Rule
+from cachelayer_django.conf import get_cache, invalidate_tags, stats
+
+__all__ = ["Rule", "cached", "get_cache", "invalidate_tags", "stats"]

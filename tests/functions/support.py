@@ -100,7 +100,9 @@ class World:
 
     def coloured(self, body: Callable[..., Any]) -> Callable[..., Any]:
         """Return `body` as a function of this world's colour, with the same signature."""
-        if self.colour == "sync":
+        if isinstance(body, (classmethod, staticmethod)):
+            return type(body)(self.coloured(body.__func__))
+        if self.colour == "sync" or inspect.iscoroutinefunction(body):
             return body
 
         @functools.wraps(body)

@@ -13,7 +13,7 @@ from cachelayer.testing.crowds import in_threads
 from tests.functions.support import World
 
 READERS = 3
-SECONDS = 0.35
+SECONDS = 0.2
 
 #: Ways to invalidate f(1) after its row has changed.
 WAYS = {

@@ -1,0 +1,97 @@
+"""The setting `CACHELAYER`, and the cache that it makes.
+
+    CACHELAYER = {
+        "BACKEND": "memory://",    # a URL or a backend; left out: CACHELAYER_URL in the environment, else memory
+        "NAMESPACE": "shop",       # keeps this site's entries apart from others' in the same store
+        "DEFAULT_TTL": 60,         # of responses and functions that name no lifetime; left out: by their headers only
+        "RULES": [Rule(...)],
+        "CACHE_STATUS": None,      # and so on: every option of `cachelayer.asgi.CacheMiddleware`, in capitals
+    }
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+import cachelayer
+from cachelayer import Cache, StatsSnapshot
+from cachelayer.errors import CacheLayerError
+from cachelayer.exchange import Caching, option_names
+
+_CACHE_OPTIONS: Final = ("backend", "namespace")
+#: What a site can set; the route is Django's to know.
+_NAMES: Final = {name.upper(): name for name in (*_CACHE_OPTIONS, *option_names()) if name != "route"}
+
+_lock = threading.Lock()
+_caching: Caching | None = None
+_was_overridden = False
+
+
+def get_caching() -> Caching:
+    """Return what the middleware works with: one for the process, made of the settings at first use.
+
+    Raises:
+        ImproperlyConfigured: a setting is unknown or cannot work.
+    """
+    global _caching
+    with _lock:
+        if _caching is None:
+            try:
+                _caching = _make(read_settings())
+            except CacheLayerError as error:
+                raise ImproperlyConfigured(f"CACHELAYER: {error}") from error
+        return _caching
+
+
+def get_cache() -> Cache:
+    """Return the site's cache."""
+    return get_caching().bind().cache
+
+
+def stats() -> StatsSnapshot:
+    """See `cachelayer.Cache.stats`."""
+    return get_cache().stats()
+
+
+def invalidate_tags(*tags: str) -> int:
+    """See `cachelayer.Cache.invalidate_tags`."""
+    return get_cache().invalidate_tags(*tags)
+
+
+def read_settings() -> dict[str, Any]:
+    """Return `CACHELAYER` with the names that cachelayer's options have."""
+    given = getattr(settings, "CACHELAYER", {})
+    if not isinstance(given, dict):
+        raise ImproperlyConfigured(f"CACHELAYER must be a dict, such as {{'DEFAULT_TTL': 60}}, not {given!r}")
+    unknown = sorted(map(str, set(given) - set(_NAMES)))
+    if unknown:
+        raise ImproperlyConfigured(f"CACHELAYER has {', '.join(unknown)}; it can have {', '.join(sorted(_NAMES))}")
+    return {_NAMES[name]: value for name, value in given.items()}
+
+
+def _make(options: dict[str, Any]) -> Caching:
+    cache = options.pop("cache", None)
+    own = {name: options.pop(name) for name in _CACHE_OPTIONS if name in options}
+    if cache is None and (own or options.get("default_ttl") is not None):
+        backend = own.pop("backend", None)
+        # Functions that name no cache use it too. Overridden settings come after its first use, and mean it.
+        cache = cachelayer.configure(
+            backend, default_ttl=options.get("default_ttl"), replace=_was_overridden, **own
+        )
+    elif own:
+        raise ImproperlyConfigured(f"CACHELAYER has CACHE and {', '.join(map(str.upper, own))}: the cache has its own")
+    return Caching(cache=cache, backend=None, route=None, **options)
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    global _caching, _was_overridden
+    if setting == "CACHELAYER":
+        _caching, _was_overridden = None, True
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,186 @@
+"""The middleware, for sync and async requests alike."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, ClassVar, Final
+
+import msgspec
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from cachelayer import asgi, wsgi
+from cachelayer.exchange import ROUTE, UNMATCHED, Exchange
+from cachelayer.flow.drivers import run
+from cachelayer.http import Answer, Reason, Request, ResponseHead
+from cachelayer_django.conf import get_caching
+
+_SET_COOKIE: Final = b"set-cookie"
+
+
+class CacheLayerMiddleware:
+    """Answers requests from the cache, and stores what the views answer; options are in the setting `CACHELAYER`.
+
+    Put it first in `MIDDLEWARE`: what the others do to a response is then in the stored one.
+    """
+
+    sync_capable: ClassVar[bool] = True
+    async_capable: ClassVar[bool] = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self._caching = get_caching()
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Serve one request."""
+        exchange = self._caching.begin(request_of(request))
+        if self._is_async:
+            return self._aserve(exchange, request)
+        return self._serve(exchange, request)
+
+    def _serve(self, exchange: Exchange, request: HttpRequest) -> HttpResponseBase:
+        answer = exchange.find_here() if exchange.local else run(exchange.find())
+        if answer is not None:
+            return response_of(answer)
+        try:
+            fencing = exchange.prepare()
+            if fencing is not None:
+                run(fencing)
+            response: HttpResponseBase = self.get_response(request)
+            if _start(exchange, request, response):
+                run(exchange.finish())
+        except BaseException as error:
+            exchange.end(_env(request), error)
+            raise
+        return response
+
+    async def _aserve(self, exchange: Exchange, request: HttpRequest) -> HttpResponseBase:
+        answer = exchange.find_here() if exchange.local else await asgi.arun(exchange.find())
+        if answer is not None:
+            return response_of(answer)
+        drive = asgi.run_here if exchange.local else asgi.arun
+        try:
+            fencing = exchange.prepare()
+            if fencing is not None:
+                await drive(fencing)
+            response: HttpResponseBase = await self.get_response(request)
+            if _start(exchange, request, response):
+                await drive(exchange.finish())
+        except BaseException as error:
+            exchange.end(_env(request), error)
+            raise
+        return response
+
+
+# -- from Django to the engine and back -------------------------------------------------------------------------
+
+
+def request_of(request: HttpRequest) -> Request:
+    """Return the request as the engine takes it."""
+    scope = getattr(request, "scope", None)
+    if scope is not None:
+        made = asgi.request_of(scope)
+    else:
+        # Django has decoded these as UTF-8 already, which PEP 3333 does not know.
+        paths = {name: request.META[name].encode().decode("latin-1") for name in ("SCRIPT_NAME", "PATH_INFO")}
+        made = wsgi.request_of({**request.META, **paths})
+    scheme = request.scheme or made.scheme
+    return made if scheme == made.scheme else msgspec.structs.replace(made, scheme=scheme)
+
+
+def route_label(request: HttpRequest) -> str:
+    """Return the route that a request matched as a path template, or `<unmatched>`."""
+    match = request.resolver_match
+    if match is None or match.route is None:
+        return UNMATCHED
+    # A regular expression stays one.
+    return match.route if match.route.startswith("^") else "/" + match.route
+
+
+def response_of(answer: Answer) -> HttpResponse:
+    """Return an answer of the cache as a response of Django's."""
+    response = HttpResponse(answer.body, status=answer.status, reason=answer.phrase.decode("latin-1") or None)
+    del response.headers["Content-Type"]
+    for name, value in answer.headers:
+        field, text = name.decode("latin-1"), value.decode("latin-1")
+        if name.lower() == _SET_COOKIE:
+            response.cookies.load(text)
+        elif field in response.headers:
+            response.headers[field] += f", {text}"
+        else:
+            response.headers[field] = text
+    return response
+
+
+def _env(request: HttpRequest) -> dict[str, Any]:
+    return {ROUTE: route_label(request)}
+
+
+def _start(exchange: Exchange, request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Decide on a response, and let its body be collected; whether it is whole already."""
+    session = getattr(request, "session", None)
+    if session is not None and session.accessed:
+        # Where the session's middleware is outside of this one, it will only say so later.
+        patch_vary_headers(response, ("Cookie",))
+    token = Reason.SET_COOKIE if request.META.get("CSRF_COOKIE_NEEDS_UPDATE") else None
+    headers = exchange.start(_head(response), _env(request), token)
+    for name, value in () if headers is None else headers:
+        _put(response, name, value)
+    if not exchange.collecting:
+        exchange.end({})
+        return False
+    if getattr(response, "streaming", False):
+        _watch(exchange, response)
+        return False
+    exchange.feed(response.content)  # type: ignore[attr-defined] # it is no streaming one
+    return True
+
+
+def _put(response: HttpResponseBase, name: bytes, value: bytes) -> None:
+    if name.lower() != _SET_COOKIE:
+        field, text = name.decode("latin-1"), value.decode("latin-1")
+        response.headers[field] = text
+
+
+def _head(response: HttpResponseBase) -> ResponseHead | None:
+    fields = [*response.items(), *(("Set-Cookie", cookie.output(header="").strip()) for cookie in response.cookies.values())]
+    return wsgi.head_of(f"{response.status_code} {response.reason_phrase}", fields)
+
+
+def _watch(exchange: Exchange, response: Any) -> None:
+    """Collect the body while it streams."""
+    parts = response.streaming_content
+    response.streaming_content = _acollect(exchange, parts) if response.is_async else _collect(exchange, parts)
+    response._resource_closers.append(lambda: exchange.end({}))
+
+
+def _collect(exchange: Exchange, parts: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        for part in parts:
+            due = exchange.take(part)
+            if due is not None:
+                run(due)
+            yield part
+        run(exchange.finish())
+    except BaseException as error:
+        exchange.end({}, error)
+        raise
+
+
+async def _acollect(exchange: Exchange, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    drive = asgi.run_here if exchange.local else asgi.arun
+    try:
+        async for part in parts:
+            due = exchange.take(part)
+            if due is not None:
+                await drive(due)
+            yield part
+        await drive(exchange.finish())
+    except BaseException as error:
+        exchange.end({}, error)
+        raise

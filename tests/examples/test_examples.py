@@ -1,0 +1,112 @@
+"""Every example runs, and shows what it says."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+MISS, HIT = "cachelayer; fwd=uri-miss; stored", "cachelayer; hit; ttl=..."
+
+#: What each prints, the remaining lifetime of hits left out.
+SHOWN = {
+    "memory_backend": """
+        b'hello world'
+        temp is there: True
+        temp is there: False
+        hit rate 1.00, utilization 0.00%
+    """,
+    "cache_aside": """
+        2262 primes
+        2262 primes
+        InMemoryBackend: 1 hit, 1 miss
+    """,
+    "cached_function": """
+        three spellings of one call:
+        computing primes(20000, start=2)
+        a caller changes its result, and nobody else's:
+        2262 primes
+        one call invalidated, then everything with the tag:
+        computing primes(20000, start=2)
+        computing primes(20000, start=2)
+        __main__.primes: 7 calls, hit rate 57%
+    """,
+    "cached_async_function": """
+        computing
+        50 answers: {2262}
+        computing
+        2 misses, 49 collapsed, hit rate 96%
+    """,
+    "starlette_app": f"""
+        2262 primes | {MISS}
+        2262 primes | {HIT}
+        GET /primes/{{limit}} | hit rate 0.5
+    """,
+    "fastapi_app": f"""
+        two bottles | {MISS}
+        two bottles | {HIT}
+        three bottles | {MISS}
+        GET /notes/{{name}} | hit 1 | miss 2 | bypass 0
+        PUT /notes/{{name}} | hit 0 | miss 0 | bypass 1
+    """,
+    "flask_app": f"""
+        /primes/20000 | {MISS}
+        /primes/20000 | {HIT}
+        /count/20000 | cachelayer; fwd=uri-miss; detail=NO-FRESHNESS
+        /count/20000 | cachelayer; fwd=uri-miss; detail=NO-FRESHNESS
+        GET /count/<int:limit> | hit rate 0%
+        GET /primes/<int:limit> | hit rate 50%
+        __main__.primes | hit rate 67%
+    """,
+    "django_app": f"""
+        2262 primes | {MISS}
+        2262 primes | {HIT}
+        GET /primes/<int:limit> | hit rate 0.5
+    """,
+    "own_backend": f"""
+        [2, 3, 5, 7, 11, 13, 17, 19, 23, 29] [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
+        @cached: 1 hit, 1 miss
+        hello from ASGI | {MISS}
+        hello from ASGI | {HIT}
+        hello from WSGI | {MISS}
+        hello from WSGI | {HIT}
+    """,
+}
+
+
+def shown_by(name: str, **environment: str) -> list[str]:
+    """Run an example, in which warnings are errors; return the lines that it prints."""
+    command = [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"]
+    environment = {**os.environ, **environment}
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (process.returncode, process.stderr) == (0, "")
+    return [re.sub(r"ttl=\d+", "ttl=...", line.strip()) for line in process.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_example_shows_what_it_is_for(name):
+    """It runs, and its output is the one that its idea implies."""
+    assert shown_by(name) == [line.strip() for line in SHOWN[name].strip().splitlines()]
+
+
+def test_every_example_is_tested():
+    """A new file needs a line here."""
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SHOWN)
+
+
+def test_every_example_is_in_the_readme():
+    """Each is listed, in one line."""
+    listed = re.findall(r"^\| \[(\w+)\.py\]\(\1\.py\) \|", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(SHOWN)
+
+
+def test_cache_aside_takes_another_store_by_its_url():
+    """The service knows nothing of the store: one too small for its values just never hits."""
+    assert (
+        shown_by("cache_aside", CACHE_URL="memory://?max_size_bytes=10")[-1]
+        == "InMemoryBackend: 0 hit, 2 miss"
+    )
