@@ -15,7 +15,7 @@ from cachelayer.errors import OptionTypeError
 from cachelayer.exchange import Caching, Exchange, Options, Route
 from cachelayer.flow.drivers import arun, run
 from cachelayer.flow.steps import Flow
-from cachelayer.http import Answer, Reason, Request, ResponseHead, Rule
+from cachelayer.http import Reason, Request, ResponseHead, Rule
 from cachelayer.http.target import request_path
 from cachelayer.stats import StatsSnapshot
 
@@ -51,7 +51,7 @@ class CacheMiddleware:
     """
 
     #: Names the route where `route=` does not say how; for integrations.
-    default_route: ClassVar[Route | None] = None
+    default_route: ClassVar[Any] = None
 
     def __init__(
         self,
@@ -82,16 +82,20 @@ class CacheMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = self._caching.begin(request_of(scope))
-        drive = run_here if exchange.local else driver()
+        bound = self._caching.bound or self._caching.bind()
+        drive = run_here if bound.local else driver()
         if drive is None:
             await self.app(scope, receive, send)
             return
-        answer = exchange.find_here() if exchange.local else await drive(exchange.find())
-        if answer is None:
-            await _Forwarding(exchange, drive, scope, receive, send).run(self.app)
-        else:
-            await respond(answer, send)
+        request = request_of(scope)
+        found = bound.find_here(request) if bound.local else await drive(bound.find(request))
+        if isinstance(found, Exchange):
+            await _Forwarding(found, drive, scope, receive, send).run(self.app)
+            return
+        await send(
+            {"type": "http.response.start", "status": found.status, "headers": [*found.stored, *found.added]}
+        )
+        await send({"type": "http.response.body", "body": found.body})
 
     def stats(self) -> StatsSnapshot:
         """Return what the cache counted: per route, per function, per backend."""
@@ -122,22 +126,13 @@ def check_app(app: object) -> None:
 def request_of(scope: Scope) -> Request:
     """Return the request that a scope stands for."""
     headers = tuple(scope["headers"])
-    path, original = request_path(scope.get("raw_path") or b"", scope["path"].encode("utf-8", "surrogatepass"))
+    path, original = request_path(
+        scope.get("raw_path") or b"", scope["path"].encode("utf-8", "surrogatepass")
+    )
     # Most servers give Host first; of the others the engine finds it before it looks at this.
     host = None if headers and headers[0][0] == b"host" else _host(scope)
     query = scope.get("query_string") or b""
     return Request(scope["method"], scope.get("scheme") or "http", path, query, headers, host, original)
-
-
-def head_of(message: Message) -> ResponseHead | None:
-    """Return the head that a message starts a response with; None where it is not as the specification says."""
-    try:
-        headers = tuple([(name, value) for name, value in message.get("headers", ())])
-        if {kind for field in headers for kind in map(type, field)} <= {bytes}:
-            return ResponseHead(int(message["status"]), headers, trailers=bool(message.get("trailers")))
-    except (KeyError, TypeError, ValueError):
-        pass  # The server will say what it thinks of it.
-    return None
 
 
 def _host(scope: Scope) -> bytes:
@@ -148,10 +143,13 @@ def _host(scope: Scope) -> bytes:
     return (f"[{name}]:{port}" if ":" in name else f"{name}:{port}").encode("latin-1", "replace")
 
 
-async def respond(answer: Answer, send: Send) -> None:
-    """Send a response that the cache made."""
-    await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers]})
-    await send({"type": "http.response.body", "body": answer.body})
+def head_of(message: Message) -> ResponseHead | None:
+    """Return the head that a message starts a response with; None where it is not as the specification says."""
+    try:
+        headers = tuple(message.get("headers", ()))
+        return ResponseHead(int(message["status"]), headers, trailers=message.get("trailers", False))
+    except (KeyError, TypeError, ValueError):
+        return None  # The server will say what it thinks of it.
 
 
 # -- drivers ----------------------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 """One HTTP request on its way through the cache: what the ASGI shell, the WSGI shell and the integrations share.
 
-    exchange = caching.begin(request)
-    answer   = exchange.find_here()       where the store is local; else exchange.find(), a flow. None: the application's
+    found    = bound.find_here(request)   where the store is local; else bound.find(request), a flow
+    Is it an Answer, send it. Else it is an Exchange: ask the application, and tell how that goes.
     exchange.prepare()                    a flow, or None: from here on an invalidation wins over what is computed
     headers  = exchange.start(head, env)  with the application's response head; gives the fields for the client
-    exchange.feed(data)                   with each part of the body, or `take`, where nothing says which one is the last
+    exchange.feed(data)                   with each part of the body; `take` where nothing says which is the last
     exchange.finish()                     a flow: the body has come to its regular end. Before its last part is sent
     exchange.end(env, error)              in any case, however it went
 
@@ -125,21 +125,20 @@ class Caching:
         **options: Any,
     ) -> None:
         if route is not None and not callable(route):
-            raise OptionTypeError(f"route must be a function that returns a route's label, or None, not {route!r}")
+            raise OptionTypeError(
+                f"route must be a function that returns a route's label, or None, not {route!r}"
+            )
         self.policy = _make_policy(options)
         self._choose = choose_cache(cache, backend)
         self._route = route
-        self._bound: Bound | None = None
-
-    def begin(self, request: Request) -> Exchange:
-        """Return the exchange of a request that has just come in."""
-        return Exchange(self, self._bound or self.bind(), request)
+        #: The ties to the cache, once there are some.
+        self.bound: Bound | None = None
 
     def bind(self) -> Bound:
         """Return the ties to the cache, made now if this is the first use."""
-        if self._bound is None:
-            self._bound = Bound(self._choose())
-        return self._bound
+        if self.bound is None:
+            self.bound = Bound(self, self._choose())
+        return self.bound
 
     def stats(self) -> StatsSnapshot:
         """Return what the cache counted."""
@@ -159,7 +158,9 @@ class Caching:
 def _make_policy(options: Mapping[str, Any]) -> Policy:
     unknown = sorted(set(options) - set(option_names()))
     if unknown:
-        raise OptionTypeError(f"there is no option {', '.join(unknown)}; there are {', '.join(option_names())}")
+        raise OptionTypeError(
+            f"there is no option {', '.join(unknown)}; there are {', '.join(option_names())}"
+        )
     return Policy(**options)
 
 
@@ -173,22 +174,109 @@ def make_label(method: str, named: str) -> str:
 
 
 class Bound:
-    """A middleware's ties to one cache."""
+    """A middleware's ties to one cache: here its requests are looked up."""
 
-    def __init__(self, cache: Cache) -> None:
-        self.cache = cache
-        self.clock, self.listeners = cache.clock, cache.listeners
+    def __init__(self, caching: Caching, cache: Cache) -> None:
+        self.caching, self.policy, self.cache = caching, caching.policy, cache
+        self.clock = cache.clock
         self.counters = cache.routes.counters
         self.storage = cache.engine.storage
         self.flights = self.storage.flights
         self.local = isinstance(self.storage, ObjectStorage)
         self._lookup: Callable[[str], LocalEntry | None] = getattr(self.storage, "lookup", _nothing)
         self._has_namespace = bool(cache.namespace)
+        #: Whether anybody wants to hear of events.
+        self.tells = False
+        self.rebind()
+        cache.tell_changes(self)
 
-    def payload(self, key: str) -> Any:
+    def rebind(self) -> None:
+        """Take notice of listeners: the cache calls this whenever there are new ones."""
+        self.tells = bool(self.cache.listeners)
+
+    def find_here(self, request: Request) -> Answer | Exchange:
+        """Look a request up in a store that is local."""
+        began = perf_counter()
+        plan = plan_lookup(request, self.policy)
+        if plan.key is None:
+            return Exchange(self, plan, began)
+        found, index = self._payload(plan.key), None
+        if found.__class__ is VariantIndex:
+            variant, index = variant_of(found, plan), found
+            found = index if variant is None else self._payload(variant) or index
+        return self._decide(plan, found, index, began)
+
+    def find(self, request: Request) -> Flow[Answer | Exchange]:
+        """Do what `find_here` does, for any store."""
+        began = perf_counter()
+        plan = plan_lookup(request, self.policy)
+        if plan.key is None:
+            return Exchange(self, plan, began)
+        found, index = (yield from self.read(plan, plan.key)), None
+        if isinstance(found, VariantIndex):
+            variant, index = variant_of(found, plan), found
+            found = index if variant is None else (yield from self.read(plan, variant)) or index
+        return self._decide(plan, found, index, began)
+
+    def read(self, plan: Plan, key: str) -> Flow[Entry | None]:
+        """Return the entry under `key`; what cannot be decoded is none."""
+        record: Record | None = yield from self.storage.read(
+            self.cache.key(key), CODEC, self.expected_tags(plan)
+        )
+        try:
+            return None if record is None else record.value()
+        except DecodingError as error:
+            self.storage.errors.tick()
+            logger.warning("what is stored under %s is no response: %s", key, error)
+            return None
+
+    def expected_tags(self, plan: Plan) -> tuple[str, ...]:
+        """Return the tags that the response to a request can be known to have before the application is called."""
+        if not self.policy.rule_list:
+            return self.cache.own_tags
+        rules = [plan.rule] if plan.rule is not None else []
+        if self.policy.has_routes:
+            rules += [rule for rule in self.policy.rule_list if rule.matches(plan.request, rule.route)]
+        path = plan.request.path
+        return self.cache.tag_names(tuple(dict.fromkeys(tag for rule in rules for tag in rule.tags_of(path))))
+
+    def tell(self, kind: EventKind, plan: Plan, label: str, **what: Any) -> None:
+        """Tell the listeners."""
+        key = "" if plan.key is None else self.cache.key(plan.key)
+        self.cache.listeners.emit(CacheEvent(kind=kind, route=label, key=key, **what))
+
+    def count(
+        self, plan: Plan, label: str, outcome: Outcome, *, seconds: float, reason: str = "", size: int = 0
+    ) -> None:
+        """Count a lookup that has ended."""
+        self.counters(label).record(outcome, seconds=seconds, reason=reason, size=size)
+        if self.tells:
+            kind = EventKind.HIT if outcome in SERVED else EventKind.MISS
+            self.tell(kind, plan, label, outcome=outcome, seconds=seconds, reason=reason)
+
+    def _payload(self, key: str) -> Any:
         """Return the HTTP entry under `key` of a local store, or None."""
         record = self._lookup(self.cache.key(key) if self._has_namespace else key)
         return record.payload if record is not None and record.codec == RESPONSE else None
+
+    def _decide(
+        self, plan: Plan, found: Entry | None, index: VariantIndex | None, began: float
+    ) -> Answer | Exchange:
+        now = self.clock()
+        reuse = evaluate(found, plan, now)
+        if reuse.forward is not None:
+            exchange = Exchange(self, plan, began, reuse, now)
+            exchange.index = index
+            return exchange
+        made = answer(found, plan, reuse, now)
+        label = getattr(found, "label", "") or UNLABELLED
+        outcome = reuse.outcome
+        if outcome is _HIT and not self.tells:
+            # As `count` does, for most requests.
+            self.counters(label).record(_HIT, seconds=perf_counter() - began, size=len(made.body))
+        else:
+            self.count(plan, label, outcome or _HIT, seconds=perf_counter() - began, size=len(made.body))
+        return made
 
 
 def _nothing(key: str) -> None:
@@ -228,68 +316,55 @@ def _size(entry: Entry) -> int:
         return len(encode_entry(entry))
     length = len(entry.body)
     # MessagePack puts the length in front, in one, two or four bytes.
-    return len(encode_entry(msgspec.structs.replace(entry, body=b""))) + length + (length > 0xFF) + 2 * (length > 0xFFFF)
+    return (
+        len(encode_entry(msgspec.structs.replace(entry, body=b"")))
+        + length
+        + (length > 0xFF)
+        + 2 * (length > 0xFFFF)
+    )
 
 
 # -- exchanges --------------------------------------------------------------------------------------------------
 
 
 class Exchange:
-    """The state of one request."""
+    """The state of one request that the application answers.
+
+    Args:
+        bound: the middleware's ties to the cache.
+        plan: of the request.
+        began: when it came, by `perf_counter`.
+        reuse: why the store did not answer; None where it was not asked.
+        asked: when it was, in epoch seconds.
+    """
 
     #: Whether the body is still wanted.
     collecting = False
+    #: What is stored under the primary key, if those are variants.
+    index: VariantIndex | None = None
 
-    _reuse: Reuse
-    _parts: list[bytes]
-    _asked = 0.0
-    _current: Entry | None = None
     _flight: Flight | None = None
     _admission: Admission | None = None
-    _label = UNLABELLED
+    _parts: list[bytes]
     _size = 0
+    _label = UNLABELLED
     _written: tuple[str, ...] = ()
     _counted = False
 
-    def __init__(self, caching: Caching, bound: Bound, request: Request) -> None:
-        self._began = perf_counter()
-        self._caching, self._bound, self.local = caching, bound, bound.local
-        self.plan = plan_lookup(request, caching.policy)
-
-    # -- the request ------------------------------------------------------------------------------------------
-
-    def find_here(self) -> Answer | None:
-        """Return the answer from a store that is local; None: the application must be asked."""
-        plan = self.plan
-        if plan.key is None:
-            return None
-        found = self._bound.payload(plan.key)
-        if found.__class__ is VariantIndex:
-            self._current = found
-            variant = variant_of(found, plan)
-            found = found if variant is None else self._bound.payload(variant) or found
-        return self._decide(found)
-
-    def find(self) -> Flow[Answer | None]:
-        """Do what `find_here` does, for any store."""
-        plan = self.plan
-        if plan.key is None:
-            return None
-        found = yield from self._read(plan.key)
-        if isinstance(found, VariantIndex):
-            self._current = found
-            variant = variant_of(found, plan)
-            found = found if variant is None else (yield from self._read(variant)) or found
-        return self._decide(found)
+    def __init__(
+        self, bound: Bound, plan: Plan, began: float, reuse: Reuse | None = None, asked: float = 0.0
+    ) -> None:
+        self.bound, self.plan = bound, plan
+        self._began, self._reuse, self._asked = began, reuse, asked
 
     def prepare(self) -> Flow[None] | None:
         """Take the fence, before the application is called; None where that needs no driving."""
-        bound, key = self._bound, self.plan.key
+        bound, key = self.bound, self.plan.key
         if key is None:
             return None
         flight = self._flight = bound.flights.alone(bound.cache.key(key))
-        tags = self._expected_tags()
-        return bound.storage.capture(flight, tags) if tags or not self.local else None
+        tags = bound.expected_tags(self.plan)
+        return bound.storage.capture(flight, tags) if tags or not bound.local else None
 
     # -- the response -----------------------------------------------------------------------------------------
 
@@ -304,7 +379,7 @@ class Exchange:
             objection: why it must not be stored, where the shell knows what the fields do not show.
         """
         plan = self.plan
-        self._label = self._caching.label(plan.request.method, env)
+        self._label = self.bound.caching.label(plan.request.method, env)
         if head is None or plan.key is None:
             self._settle(*self._undecided())
             return None
@@ -314,6 +389,8 @@ class Exchange:
             self._parts, self._size = [], 0
         else:
             self._settle(Outcome.UNCACHEABLE, admission.reason)
+        if self._reuse is None:
+            return None
         headers = forwarded_headers(plan, self._reuse, admission)
         return None if headers is head.headers else headers
 
@@ -336,7 +413,9 @@ class Exchange:
         if self._written and data:
             return self._retract()
         self.feed(data)
-        whole = self.collecting and self._admission is not None and self._admission.content_length == self._size
+        whole = (
+            self.collecting and self._admission is not None and self._admission.content_length == self._size
+        )
         return self.finish() if whole else None
 
     def give_up(self, reason: Reason) -> None:
@@ -355,7 +434,8 @@ class Exchange:
             return
         self.collecting, self._parts = False, []
         seconds = perf_counter() - self._began
-        self._count(Outcome.MISS, seconds)
+        self._counted = True
+        self.bound.count(self.plan, self._label, Outcome.MISS, seconds=seconds)
         try:
             yield from self._store(made, seconds)
         except EncodingError as error:
@@ -364,68 +444,30 @@ class Exchange:
     def end(self, env: Mapping[str, Any], error: BaseException | None = None) -> None:
         """Let go of everything, and count the request if nothing did so far."""
         self.collecting = False
-        if not self._counted:
-            if self._admission is None:
-                self._label = self._caching.label(self.plan.request.method, env)
-            self._settle(*self._unfinished(error))
-        elif self._flight is not None:
-            self._land()
-
-    # -- inside: reading --------------------------------------------------------------------------------------
-
-    def _read(self, key: str) -> Flow[Entry | None]:
-        """Return the entry under `key`; what cannot be decoded is none."""
-        storage, cache = self._bound.storage, self._bound.cache
-        record: Record | None = yield from storage.read(cache.key(key), CODEC, self._expected_tags())
-        try:
-            return None if record is None else record.value()
-        except DecodingError as error:
-            storage.errors.tick()
-            logger.warning("what is stored under %s is no response: %s", key, error)
-            return None
-
-    def _decide(self, found: Entry | None) -> Answer | None:
-        bound, plan = self._bound, self.plan
-        now = bound.clock()
-        reuse = evaluate(found, plan, now)
-        if reuse.forward is not None:
-            self._asked, self._reuse = now, reuse
-            return None
-        made = answer(found, plan, reuse, now)
-        self._label = getattr(found, "label", "") or UNLABELLED
-        outcome = reuse.outcome
-        if outcome is _HIT and not bound.listeners:
-            # As `_count` does, but for most requests.
-            bound.counters(self._label).record(_HIT, seconds=perf_counter() - self._began, size=len(made.body))
-        else:
-            self._count(outcome or _HIT, perf_counter() - self._began, reuse.reason.value, len(made.body))
-        return made
-
-    def _expected_tags(self) -> tuple[str, ...]:
-        """Return the tags that the response can be known to have before the application is called."""
-        cache, plan = self._bound.cache, self.plan
-        if not plan.policy.rule_list:
-            return cache.own_tags
-        rules = [plan.rule] if plan.rule is not None else []
-        if plan.policy.has_routes:
-            rules += [rule for rule in plan.policy.rule_list if rule.matches(plan.request, rule.route)]
-        path = plan.request.path
-        return cache.tag_names(tuple(dict.fromkeys(tag for rule in rules for tag in rule.tags_of(path))))
+        if self._counted and self._flight is None:
+            return
+        if self._admission is None:
+            self._label = self.bound.caching.label(self.plan.request.method, env)
+        self._settle(*self._unfinished(error))
 
     # -- inside: storing --------------------------------------------------------------------------------------
 
     def _admit(self, head: ResponseHead, objection: Reason | None) -> Admission:
         if objection is not None:
             return Admission(objection, head)
-        now = self._bound.clock()
-        return admit(self.plan, head, request_time=self._asked, response_time=now, label=self._label)
+        asked, now = self._asked, self.bound.clock()
+        try:
+            return admit(self.plan, head, request_time=asked, response_time=now, label=self._label)
+        except (AttributeError, TypeError, ValueError):
+            # Its fields are not even pairs of bytes: the server will say what it thinks of them.
+            return Admission(Reason.MALFORMED_RESPONSE, head)
 
     def _store(self, made: StoredResponse, seconds: float) -> Flow[None]:
-        bound, plan, flight = self._bound, self.plan, self._flight
+        bound, plan, flight = self.bound, self.plan, self._flight
         if flight is None or plan.key is None or made.keep_until <= bound.clock():
             return
         # Other variants may have been stored since this request came.
-        current = (yield from self._read(plan.key)) if made.vary else self._current
+        current = (yield from bound.read(plan, plan.key)) if made.vary else self.index
         todo = writes(plan, made, current, MOST_VARIANTS)
         for place, (name, entry) in enumerate(todo.entries, 1):
             key = bound.cache.key(name)
@@ -435,20 +477,20 @@ class Exchange:
             if (yield from bound.storage.write(draft, CODEC, fence)) is None:
                 return
             self._written = (key, *self._written)
-        if bound.listeners:
-            self._tell(EventKind.STORED, seconds=seconds)
+        if bound.tells:
+            bound.tell(EventKind.STORED, plan, self._label, seconds=seconds)
         for name in todo.deleted:
             yield from bound.storage.remove(bound.cache.key(name))
 
     def _draft(self, key: str, entry: Entry, made: StoredResponse, seconds: float) -> Draft:
-        until, tags = entry.keep_until, self._bound.cache.tag_names(made.tags)
+        until, tags = entry.keep_until, self.bound.cache.tag_names(made.tags)
         return Draft(key, entry, until, until, made.response_time, seconds, tags, made.label)
 
     def _retract(self) -> Flow[None]:
         """Remove what was stored: more of the body has come than there was to be."""
         written, self._written = self._written, ()
         for key in written:
-            yield from self._bound.storage.remove(key)
+            yield from self.bound.storage.remove(key)
 
     # -- inside: counting -------------------------------------------------------------------------------------
 
@@ -467,28 +509,15 @@ class Exchange:
         return Outcome.UNCACHEABLE, Reason.INCOMPLETE
 
     def _settle(self, outcome: Outcome, reason: str) -> None:
-        """Count a request that stores nothing, once, and let go of its fence."""
+        """Count the request, once, and let go of its fence."""
         if not self._counted:
-            self._count(outcome, perf_counter() - self._began, str(reason))
-        if self._flight is not None:
-            self._land()
-
-    def _land(self) -> None:
-        flight, self._flight = self._flight, None
+            self._counted = True
+            seconds = perf_counter() - self._began
+            self.bound.count(self.plan, self._label, outcome, seconds=seconds, reason=str(reason))
+        flight = self._flight
         if flight is not None:
-            self._bound.flights.detach(flight)
-
-    def _count(self, outcome: Outcome, seconds: float, reason: str = "", size: int = 0) -> None:
-        self._counted = True
-        bound = self._bound
-        bound.counters(self._label).record(outcome, seconds=seconds, reason=reason, size=size)
-        if bound.listeners:
-            kind = EventKind.HIT if outcome in SERVED else EventKind.MISS
-            self._tell(kind, outcome=outcome, seconds=seconds, reason=reason)
-
-    def _tell(self, kind: EventKind, **what: Any) -> None:
-        key = "" if self.plan.key is None else self._bound.cache.key(self.plan.key)
-        self._bound.listeners.emit(CacheEvent(kind=kind, route=self._label, key=key, **what))
+            self._flight = None
+            self.bound.flights.detach(flight)
 
 
 def _fork(flight: Flight, key: str) -> Flight:

@@ -14,11 +14,15 @@ from cachelayer.errors import OptionTypeError
 from cachelayer.exchange import Caching, Exchange, Options, Route
 from cachelayer.flow.drivers import run
 from cachelayer.http import Answer, Headers, Request, ResponseHead, Rule
+from cachelayer.http.messages import FieldLines
+from cachelayer.http.plan import RELEVANT
 from cachelayer.http.target import request_path
 from cachelayer.stats import StatsSnapshot
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
 class CacheMiddleware:
     """Answers requests from the cache, and stores what the application answers.
 
@@ -38,7 +42,7 @@ class CacheMiddleware:
     """
 
     #: Names the route where `route=` does not say how; for integrations.
-    default_route: ClassVar[Route | None] = None
+    default_route: ClassVar[Any] = None
 
     def __init__(
         self,
@@ -66,12 +70,14 @@ class CacheMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        exchange = self._caching.begin(request_of(environ))
-        answer = exchange.find_here() if exchange.local else run(exchange.find())
-        if answer is None:
-            return _Forwarding(exchange, environ, start_response).run(self.app)
-        start_response(status_line(answer), native(answer.headers))
-        return [answer.body]
+        bound = self._caching.bound or self._caching.bind()
+        request = request_of(environ)
+        found = bound.find_here(request) if bound.local else run(bound.find(request))
+        if isinstance(found, Exchange):
+            return _Forwarding(found, environ, start_response).run(self.app)
+        stored = _native_again(found.stored) if bound.local else native(found.stored)
+        start_response(status_line(found), [*stored, *native(found.added)])
+        return [found.body]
 
     def stats(self) -> StatsSnapshot:
         """Return what the cache counted: per route, per function, per backend."""
@@ -80,7 +86,9 @@ class CacheMiddleware:
 
 def check_app(app: object) -> None:
     """Raise OptionTypeError unless `app` can be called as a WSGI application."""
-    remedy = "pass the application itself: CacheMiddleware(app), or app.wsgi_app = CacheMiddleware(app.wsgi_app)"
+    remedy = (
+        "pass the application itself: CacheMiddleware(app), or app.wsgi_app = CacheMiddleware(app.wsgi_app)"
+    )
     if isinstance(app, type) or not callable(app):
         raise OptionTypeError(f"app must be a WSGI application, not {app!r}; {remedy}")
     asgi = "; ASGI applications go into cachelayer.asgi.CacheMiddleware"
@@ -101,41 +109,75 @@ def check_app(app: object) -> None:
 # -- from WSGI to the engine and back ---------------------------------------------------------------------------
 
 
-class _Names(dict[str, bytes]):
-    """The field name that an environ key stands for, b"" for none: made once for each key."""
+class _Fields:
+    """The fields of an environ, made when somebody looks at them: for most hits nobody does."""
 
-    def __missing__(self, key: str) -> bytes:
-        name = b""
-        if key.startswith("HTTP_") or key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            name = key.removeprefix("HTTP_").replace("_", "-").lower().encode("latin-1")
-        if len(self) < _MOST_NAMES:
-            self[key] = name
-        return name
+    __slots__ = ("_environ",)
+
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self._environ = environ
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        for key, value in self._environ.items():
+            if (key.startswith("HTTP_") or key in _UNPREFIXED) and isinstance(value, str):
+                yield _field_name(key), value.encode("latin-1", "backslashreplace")
 
 
-#: Clients invent field names, so there must be an end to those that are kept.
-_MOST_NAMES: Final = 1000
-_NAMES: Final = _Names()
+#: The two fields that CGI, and WSGI after it, give other names.
+_UNPREFIXED: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
+#: Where those fields stand that matter to a cache, but for Host, which every request has.
+_RELEVANT: Final = {
+    key: name
+    for name in RELEVANT - {b"host"}
+    for key in (f"HTTP_{name.decode().upper().replace('-', '_')}", name.decode().upper().replace("-", "_"))
+    if key.startswith("HTTP_") or key in _UNPREFIXED
+}
+_RELEVANT_KEYS: Final = frozenset(_RELEVANT)
+_NOTHING: Final[FieldLines] = {}
 
 
 def request_of(environ: WSGIEnvironment) -> Request:
     """Return the request that an environ stands for; where it breaks PEP 3333, one that no cache answers."""
     try:
-        headers = tuple([(name, value.encode("latin-1")) for key, value in environ.items() if (name := _NAMES[key])])
-        sent = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
-        given = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        sent: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+        given: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         path, original = request_path(sent.partition("?")[0].encode("latin-1"), given.encode("latin-1"))
-        query = environ.get("QUERY_STRING", "").encode("latin-1")
-        host = None if "HTTP_HOST" in environ else _host(environ)
-        return Request(environ["REQUEST_METHOD"], environ["wsgi.url_scheme"], path, query, headers, host, original)
+        return Request(
+            environ["REQUEST_METHOD"],
+            environ["wsgi.url_scheme"],
+            path,
+            environ.get("QUERY_STRING", "").encode("latin-1"),
+            _Fields(environ),
+            environ["HTTP_HOST"].encode("latin-1") if "HTTP_HOST" in environ else _server(environ),
+            original,
+            _NOTHING if _RELEVANT_KEYS.isdisjoint(environ) else _relevant(environ),
+        )
     except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
         return Request(str(environ.get("REQUEST_METHOD")), "http", b"", b"", ())
 
 
-def _host(environ: WSGIEnvironment) -> bytes:
+def _relevant(environ: WSGIEnvironment) -> FieldLines:
+    fields: dict[bytes, tuple[bytes, ...]] = {}
+    for key in _RELEVANT_KEYS & environ.keys():
+        value, name = environ[key].encode("latin-1"), _RELEVANT[key]
+        # Some servers give a Content-Length of "" where there is none.
+        if value or key not in _UNPREFIXED:
+            fields[name] = (*fields.get(name, ()), value)
+    return fields
+
+
+def _field_name(key: str) -> bytes:
+    return key.removeprefix("HTTP_").replace("_", "-").lower().encode("latin-1")
+
+
+def _server(environ: WSGIEnvironment) -> bytes:
     """Return the server's own name, for requests without Host."""
-    name = environ["SERVER_NAME"]
-    return (f"[{name}]" if ":" in name else name).encode("latin-1") + b":" + environ["SERVER_PORT"].encode("latin-1")
+    name: str = environ["SERVER_NAME"]
+    return (
+        (f"[{name}]" if ":" in name else name).encode("latin-1")
+        + b":"
+        + str(environ["SERVER_PORT"]).encode("latin-1")
+    )
 
 
 def head_of(status: str, headers: list[tuple[str, str]]) -> ResponseHead | None:
@@ -162,6 +204,22 @@ def status_line(answer: Answer) -> str:
 def native(headers: Headers) -> list[tuple[str, str]]:
     """Return fields as WSGI has them."""
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+
+
+#: The fields of entries in this process's memory, made once for each entry; by identity, with what has it.
+_natives: dict[int, tuple[Headers, list[tuple[str, str]]]] = {}
+_MOST_NATIVES: Final = 1000
+
+
+def _native_again(headers: Headers) -> list[tuple[str, str]]:
+    known = _natives.get(id(headers))
+    if known is not None and known[0] is headers:
+        return known[1]
+    if len(_natives) >= _MOST_NATIVES:
+        _natives.clear()
+    made = native(headers)
+    _natives[id(headers)] = (headers, made)
+    return made
 
 
 class _Forwarding:
@@ -191,12 +249,18 @@ class _Forwarding:
         exchange.end(self._environ)
         return result
 
-    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Callable[[bytes], object]:
+    def start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
+    ) -> Callable[[bytes], object]:
         """Be the application's start_response."""
         sent = self.exchange.start(head_of(status, headers), self._environ)
         fields = headers if sent is None else native(sent)
         # The server is told of an error even if it has the head already: then it raises.
-        write = self._start_response(status, fields, exc_info) if exc_info else self._start_response(status, fields)
+        write = (
+            self._start_response(status, fields, exc_info)
+            if exc_info
+            else self._start_response(status, fields)
+        )
         self._started = True
         self._write = write
         return self.write if self.exchange.collecting else write

@@ -13,7 +13,7 @@ import click
 @click.option(
     "--requests",
     type=click.IntRange(1, 100_000),
-    default=600,
+    default=800,
     show_default=True,
     help="Requests in each run.",
 )

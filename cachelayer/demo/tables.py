@@ -18,8 +18,8 @@ _WITHOUT: Final = "yellow"
 _CACHED: Final = "green"
 _NONE: Final = "-"
 _CAPTION: Final = (
-    "As the client sees them: in turns of 50, one after another over one connection.\n"
-    "Without the cache: the same application, less middleware and @cached."
+    "As the client sees them: one request after another, in turns of 50.\n"
+    "Without the cache: the same application less its middleware and @cached."
 )
 
 

@@ -277,7 +277,7 @@ class Engine:
         expires = NEVER if ttl is None else now + ttl
         return Draft(lookup.key, value, expires, expires, now, seconds, lookup.tags, lookup.policy.label)
 
-    def unencodable(self, policy: Policy, error: EncodingError) -> EncodingError | None:
+    def unencodable(self, policy: Policy, error: EncodingError) -> Exception | None:
         """Warn, once for each label, that a result cannot be stored; where policy is strict, return what to raise."""
         label = policy.label
         message = (
@@ -288,7 +288,10 @@ class Engine:
             return EncodingError(message)
         if label not in self._warned:
             self._warned.add(label)
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            try:
+                warnings.warn(message, RuntimeWarning, stacklevel=2)
+            except RuntimeWarning as raised:  # by python -W error
+                return raised
         return None
 
     def _failed(self, lookup: Lookup, error: Exception) -> None:

@@ -49,7 +49,7 @@ def hit(name: str, ttl: int) -> tuple[bytes, bytes]:
 
 
 @lru_cache(maxsize=512)
-def forwarded(name: str, fwd: Forward, *, stored: bool, detail: str | None = None) -> tuple[bytes, bytes]:
+def forwarded(name: str, fwd: Forward, stored: bool, detail: str | None = None) -> tuple[bytes, bytes]:
     """Return the field line of a response from the origin.
 
     Args:

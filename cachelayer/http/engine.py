@@ -104,13 +104,13 @@ def answer(entry: Entry | None, plan: Plan, reuse: Reuse, now: float) -> Answer:
     name = plan.policy.status_name
     if not isinstance(entry, StoredResponse) or reuse is GATEWAY_TIMEOUT:
         made_by_itself = () if name is None else (cache_status.generated(name, Reason.ONLY_IF_CACHED),)
-        return Answer(504, _NO_CONTENT + made_by_itself, b"")
+        return Answer(504, _NO_CONTENT, made_by_itself, b"")
     age = age_field(int(current_age(entry, now)))
     added: Headers = (age,) if name is None else (age, cache_status.hit(name, int(entry.fresh_until - now)))
     if reuse is NOT_MODIFIED:
-        return Answer(304, not_modified_headers(entry) + added, b"")
+        return Answer(304, not_modified_headers(entry), added, b"")
     body = b"" if plan.request.method == "HEAD" else entry.body
-    return Answer(entry.status, entry.headers + added, body, entry.phrase)
+    return Answer(entry.status, entry.headers, added, body, entry.phrase)
 
 
 def admit(
@@ -128,7 +128,11 @@ def admit(
     if plan.key is None:
         return Admission(plan.reason or Reason.METHOD, head, bypassed=True)
     required = plan.policy.required
-    if required and required.isdisjoint([name.lower() for name, _ in head.headers]) and plan.request.method == "GET":
+    if (
+        required
+        and required.isdisjoint([name.lower() for name, _ in head.headers])
+        and plan.request.method == "GET"
+    ):
         # Most dynamic pages: nothing about them needs a closer look.
         return Admission(Reason.NO_FRESHNESS, head)
     case = exchange(plan, head, label, request_time, response_time)
@@ -204,8 +208,8 @@ def forwarded_headers(plan: Plan, reuse: Reuse, admission: Admission) -> Headers
     name = plan.policy.status_name
     if name is None or plan.key is None or reuse.forward is None:
         return admission.head.headers
-    detail = None if admission.store else admission.reason
-    added = cache_status.forwarded(name, reuse.forward, stored=admission.store, detail=detail)
+    stored = admission.draft is not None
+    added = cache_status.forwarded(name, reuse.forward, stored, None if stored else admission.reason)
     return (*admission.head.headers, added)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from cachelayer.http.messages import FieldLines, Headers
+from cachelayer.http.messages import FieldLines, Headers, RequestHeaders
 
 _OWS: Final = b" \t"
 _TCHAR: Final = b"!#$%&'*+.^_`|~-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -38,7 +38,7 @@ def index(headers: Headers) -> FieldLines:
     return found
 
 
-def lines(headers: Headers, name: bytes) -> tuple[bytes, ...]:
+def lines(headers: RequestHeaders, name: bytes) -> tuple[bytes, ...]:
     """Return the values of every line of one field, its `name` in lower case, as `index` would."""
     return tuple([value.strip(_OWS) for field, value in headers if field.lower() == name])
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from cachelayer.http.cookies import request_cookies
 from cachelayer.http.fields import joined
-from cachelayer.http.messages import FieldLines, Headers, Request
+from cachelayer.http.messages import FieldLines, Request, RequestHeaders
 from cachelayer.http.rules import Rule
 from cachelayer.http.vary import nominate
 
@@ -91,7 +91,7 @@ def _key(scheme: str, host: str, path: bytes, query: bytes, extra: tuple[bytes, 
 
 
 def extra_parts(
-    headers: Headers, fields: FieldLines, rule: Rule | None, *, trusted_forwarding: bool
+    headers: RequestHeaders, fields: FieldLines, rule: Rule | None, *, trusted_forwarding: bool
 ) -> tuple[bytes, ...]:
     """Return the parts of the key beyond the URL: forwarding fields, and the fields and cookies that a rule names."""
     if not fields and (rule is None or not (rule.vary_names or rule.keyed_cookies)):
@@ -105,7 +105,7 @@ def extra_parts(
     return tuple(parts)
 
 
-def _rule_parts(headers: Headers, fields: FieldLines, rule: Rule) -> Iterator[bytes]:
+def _rule_parts(headers: RequestHeaders, fields: FieldLines, rule: Rule) -> Iterator[bytes]:
     for name, values in nominate(rule.vary_names, headers):
         yield from _counted(b"vary", name, values)
     if rule.keyed_cookies:

@@ -6,12 +6,14 @@ never put through a dict, which would lose both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 import msgspec
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
+#: The fields of a request: a server's own form of them will do, if it can be gone through again and again.
+RequestHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 #: The lines of a message by field name in lower case, made by `cachelayer.http.fields.index` to look fields up in.
 FieldLines: TypeAlias = Mapping[bytes, tuple[bytes, ...]]
@@ -20,7 +22,7 @@ FieldLines: TypeAlias = Mapping[bytes, tuple[bytes, ...]]
 Nominated: TypeAlias = tuple[tuple[bytes, tuple[bytes, ...]], ...]
 
 
-class Request(msgspec.Struct, frozen=True, gc=False):
+class Request(msgspec.Struct, frozen=True):
     """A request as the server received it.
 
     Args:
@@ -29,17 +31,20 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         path: the path as sent, raw: not percent-decoded, without the query.
         query: the raw query, without "?".
         headers: the fields as sent.
-        host: authority to use where the request has no Host field (the server's own name), or None.
+        host: authority to use where `headers` have no Host field, such as the server's own name, or None.
         original: the raw path that the client sent, where something before this cache gave the request another one.
+        relevant: the lines of the `cachelayer.http.plan.RELEVANT` fields that it has, by lower-case name, where the
+            server's form of the request lets them be found quickly; Host is in `host` then. None: look in `headers`.
     """
 
     method: str
     scheme: str
     path: bytes
     query: bytes
-    headers: Headers
+    headers: RequestHeaders
     host: bytes | None = None
     original: bytes | None = None
+    relevant: FieldLines | None = None
 
 
 class ResponseHead(msgspec.Struct, frozen=True, gc=False):
@@ -59,12 +64,26 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """A whole response made by the cache itself, ready to send."""
+    """A whole response made by the cache itself, ready to send.
+
+    Args:
+        status: the status code.
+        stored: the fields that the stored response has.
+        added: those that come after them.
+        body: the whole body.
+        phrase: the reason phrase where it is not the usual one, else empty.
+    """
 
     status: int
-    headers: Headers
+    stored: Headers
+    added: Headers
     body: bytes
     phrase: bytes = b""
+
+    @property
+    def headers(self) -> Headers:
+        """All its fields."""
+        return self.stored + self.added
 
 
 class StoredResponse(

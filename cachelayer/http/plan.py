@@ -17,7 +17,7 @@ from cachelayer.http.keys import (
     plain_key,
     primary_key,
 )
-from cachelayer.http.messages import FieldLines, Headers, Request
+from cachelayer.http.messages import FieldLines, Request
 from cachelayer.http.policy import Policy
 from cachelayer.http.reasons import Reason
 from cachelayer.http.rules import Rule
@@ -25,7 +25,8 @@ from cachelayer.http.rules import Rule
 _METHODS: Final = frozenset({"GET", "HEAD"})
 _PRECONDITIONS: Final = frozenset({b"if-match", b"if-unmodified-since"})
 _HOST: Final = b"host"
-_RELEVANT: Final = (
+#: The fields that say something to a cache whatever the rules are.
+RELEVANT: Final = (
     frozenset({_HOST, b"authorization", b"cookie", b"cache-control", b"pragma", b"range"})
     | {b"if-none-match", b"if-modified-since", b"content-length", b"transfer-encoding"}
     | _PRECONDITIONS
@@ -43,7 +44,7 @@ _USUAL: Final = frozenset(
 )  # fmt: skip
 
 
-class Plan(msgspec.Struct, frozen=True, gc=False):
+class Plan(msgspec.Struct, frozen=True):
     """The decision on a request.
 
     Args:
@@ -76,8 +77,7 @@ def plan_lookup(request: Request, policy: Policy) -> Plan:
     """Decide whether a request is looked up, and under which key. Never raises, whatever the request."""
     if request.method not in _METHODS:
         return Plan(request, policy, reason=Reason.METHOD)
-    fields = _relevant(request.headers)
-    hosts = fields.pop(_HOST, None) or (request.host or b"",)
+    fields, hosts = _relevant(request)
     if not fields and not policy.rule_list and request.original is None and len(hosts) == 1:
         # Most requests: nothing in them matters but what they ask for.
         key = plain_key(request.scheme, hosts[0], request.path, request.query)
@@ -113,15 +113,18 @@ def _keyed(
     )
 
 
-def _relevant(headers: Headers) -> dict[bytes, tuple[bytes, ...]]:
+def _relevant(request: Request) -> tuple[FieldLines, tuple[bytes, ...]]:
+    """Return the lines of the fields that matter, and apart from them those of Host."""
+    if request.relevant is not None:
+        return request.relevant, (request.host or b"",)
     fields: dict[bytes, tuple[bytes, ...]] = {}
-    for field, value in headers:
+    for field, value in request.headers:
         if field in _USUAL:
             continue
         name = field.lower()
-        if name in _RELEVANT:
+        if name in RELEVANT:
             fields[name] = (*fields[name], value) if name in fields else (value,)
-    return fields
+    return fields, fields.pop(_HOST, None) or (request.host or b"",)
 
 
 def _bypass_by_fields(fields: FieldLines) -> Reason | None:

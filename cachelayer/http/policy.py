@@ -77,7 +77,10 @@ class Policy:
             checks.flag(getattr(self, flag), name=flag)
         checks.count(self.max_body_bytes, name="max_body_bytes")
         session = checks.names(self.session_cookies, name="session_cookies")
-        rules = _rules(self.rules)
+        rules, targets = _rules(self.rules), checks.field_names(self.targeted, name="targeted")
+        silent = (
+            self.default_ttl is None and not self.heuristic_freshness and not any(rule.ttls for rule in rules)
+        )
         compiled: dict[str, object] = {
             "default_seconds": parse_duration(self.default_ttl, name="default_ttl"),
             "rule_list": rules,
@@ -86,10 +89,9 @@ class Policy:
             "status_name": None if self.cache_status is None else cache_name(self.cache_status),
             "ignored": compile_names(checks.names(self.ignore_cookies, name="ignore_cookies")),
             "session": compile_names(session, ignore_case=True),
-            "targets": checks.field_names(self.targeted, name="targeted"),
+            "targets": targets,
+            "required": _EXPLICIT.union(targets) if silent else frozenset[bytes](),
         }
-        silent = self.default_ttl is None and not self.heuristic_freshness and not any(rule.ttls for rule in rules)
-        compiled["required"] = _EXPLICIT.union(compiled["targets"]) if silent else frozenset[bytes]()  # type: ignore[arg-type]
         for name, value in compiled.items():
             object.__setattr__(self, name, value)
 

@@ -1,6 +1,6 @@
 """May this response be stored (RFC 9111, section 3), and for how long?
 
-The checks below run in the order in which they stand, those of directives and fields only where there are any; the first
+The checks below run in the order in which they stand, those of directives and fields where there are any; the first
 that objects decides. What passes is stored by the response's own freshness, else by a rule's ttl, else by the default,
 else by heuristics.
 """

@@ -1,7 +1,8 @@
 """Which path a request asks for, where a server tells both the raw one and the one that the application sees.
 
-Usually they are the same but for percent-encoding, and the raw one says more. Where they are not, something between the
-server and this cache has rewritten the path: then the application's counts, and the client's is a further part of the key.
+Usually they are the same but for percent-encoding, and the raw one says more. Where they are not, something between
+the server and this cache has rewritten the path: then the application's counts, and the client's is another part of
+the key.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from cachelayer.http.fields import joined, lines, members
 from cachelayer.http.messages import (
     Entry,
     FieldLines,
-    Headers,
     Nominated,
     Request,
+    RequestHeaders,
     StoredResponse,
     Variant,
     VariantIndex,
@@ -49,7 +49,7 @@ def selecting_fields(fields: FieldLines) -> tuple[bytes, ...] | None:
     return tuple(sorted(names))
 
 
-def nominate(names: tuple[bytes, ...], headers: Headers) -> Nominated:
+def nominate(names: tuple[bytes, ...], headers: RequestHeaders) -> Nominated:
     """Return what a request has in each of the fields `names`."""
     return tuple([(name, _normalised(name, lines(headers, name))) for name in names])
 

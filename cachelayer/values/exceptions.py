@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from cachelayer.errors import DecodingError
 from cachelayer.values.tree import decode_tree, encode_tree
@@ -30,7 +30,10 @@ def encode_exception(error: BaseException) -> bytes:
 
 def decode_exception(data: bytes, allowed: Iterable[type[BaseException]]) -> BaseException:
     """Return a fresh exception; only the `allowed` classes and their subclasses can come out of a store."""
-    name, args, state = decode_tree(data)
+    parts = decode_tree(data)
+    if not isinstance(parts, tuple) or list(map(type, parts)) != [str, tuple, dict]:  # pyright: ignore[reportUnknownArgumentType]
+        raise DecodingError("not an exception")
+    name, args, state = cast("tuple[str, tuple[Any, ...], dict[str, Any]]", parts)
     for kind in _with_subclasses(allowed):
         if _name(kind) == name:
             return put_together(kind, args, state)

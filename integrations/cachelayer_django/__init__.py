@@ -7,20 +7,20 @@ Responses are cached by what they say themselves (`Cache-Control: max-age=60`, a
 `patch_response_headers` write it), by rules, and by `DEFAULT_TTL`. `private`, `no-store`, `Set-Cookie`, sessions and
 pages with a CSRF token are guarded. Statistics are kept by the route that matched, such as `GET /airports/<code>/`.
 
-Functions are cached by `cachelayer.cached`: they use the same cache, since these settings make it the process's default.
+Functions are cached by `cachelayer.cached`: they use the same cache, since these settings make the process's default.
 """
 
 from __future__ import annotations
 
+from cachelayer import cached
 from cachelayer.errors import MissingExtraError
+from cachelayer.http import Rule
 
 try:
-    import django as _django  # noqa: F401 - to say what is missing, in one place
-except ImportError as error:
+    from cachelayer_django.conf import get_cache, invalidate_tags, stats
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "django":
+        raise
     raise MissingExtraError("cachelayer_django", "django") from error
-
-from cachelayer import cached
-from cachelayer.http import Rule
-from cachelayer_django.conf import get_cache, invalidate_tags, stats
 
 __all__ = ["Rule", "cached", "get_cache", "invalidate_tags", "stats"]

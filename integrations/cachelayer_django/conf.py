@@ -1,18 +1,18 @@
 """The setting `CACHELAYER`, and the cache that it makes.
 
-    CACHELAYER = {
-        "BACKEND": "memory://",    # a URL or a backend; left out: CACHELAYER_URL in the environment, else memory
-        "NAMESPACE": "shop",       # keeps this site's entries apart from others' in the same store
-        "DEFAULT_TTL": 60,         # of responses and functions that name no lifetime; left out: by their headers only
-        "RULES": [Rule(...)],
-        "CACHE_STATUS": None,      # and so on: every option of `cachelayer.asgi.CacheMiddleware`, in capitals
-    }
+CACHELAYER = {
+    "BACKEND": "memory://",    # a URL or a backend; left out: CACHELAYER_URL in the environment, else memory
+    "NAMESPACE": "shop",       # keeps this site's entries apart from others' in the same store
+    "DEFAULT_TTL": 60,         # of responses and functions that name no lifetime; left out: by their headers only
+    "RULES": [Rule(...)],
+    "CACHE_STATUS": None,      # and so on: every option of `cachelayer.asgi.CacheMiddleware`, in capitals
+}
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -27,9 +27,18 @@ _CACHE_OPTIONS: Final = ("backend", "namespace")
 #: What a site can set; the route is Django's to know.
 _NAMES: Final = {name.upper(): name for name in (*_CACHE_OPTIONS, *option_names()) if name != "route"}
 
-_lock = threading.Lock()
-_caching: Caching | None = None
-_was_overridden = False
+
+class _Site:
+    """What has been made of the settings."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.caching: Caching | None = None
+        #: Whether tests have changed the settings since they were read.
+        self.overridden = False
+
+
+_site: Final = _Site()
 
 
 def get_caching() -> Caching:
@@ -38,14 +47,13 @@ def get_caching() -> Caching:
     Raises:
         ImproperlyConfigured: a setting is unknown or cannot work.
     """
-    global _caching
-    with _lock:
-        if _caching is None:
+    with _site.lock:
+        if _site.caching is None:
             try:
-                _caching = _make(read_settings())
+                _site.caching = _make(read_settings())
             except CacheLayerError as error:
                 raise ImproperlyConfigured(f"CACHELAYER: {error}") from error
-        return _caching
+        return _site.caching
 
 
 def get_cache() -> Cache:
@@ -65,12 +73,15 @@ def invalidate_tags(*tags: str) -> int:
 
 def read_settings() -> dict[str, Any]:
     """Return `CACHELAYER` with the names that cachelayer's options have."""
-    given = getattr(settings, "CACHELAYER", {})
-    if not isinstance(given, dict):
-        raise ImproperlyConfigured(f"CACHELAYER must be a dict, such as {{'DEFAULT_TTL': 60}}, not {given!r}")
+    found: object = getattr(settings, "CACHELAYER", {})
+    if not isinstance(found, dict):
+        raise ImproperlyConfigured(f"CACHELAYER must be a dict, such as {{'DEFAULT_TTL': 60}}, not {found!r}")
+    given = cast("dict[str, Any]", found)
     unknown = sorted(map(str, set(given) - set(_NAMES)))
     if unknown:
-        raise ImproperlyConfigured(f"CACHELAYER has {', '.join(unknown)}; it can have {', '.join(sorted(_NAMES))}")
+        raise ImproperlyConfigured(
+            f"CACHELAYER has {', '.join(unknown)}; it can have {', '.join(sorted(_NAMES))}"
+        )
     return {_NAMES[name]: value for name, value in given.items()}
 
 
@@ -81,17 +92,18 @@ def _make(options: dict[str, Any]) -> Caching:
         backend = own.pop("backend", None)
         # Functions that name no cache use it too. Overridden settings come after its first use, and mean it.
         cache = cachelayer.configure(
-            backend, default_ttl=options.get("default_ttl"), replace=_was_overridden, **own
+            backend, default_ttl=options.get("default_ttl"), replace=_site.overridden, **own
         )
     elif own:
-        raise ImproperlyConfigured(f"CACHELAYER has CACHE and {', '.join(map(str.upper, own))}: the cache has its own")
+        raise ImproperlyConfigured(
+            f"CACHELAYER has CACHE and {', '.join(map(str.upper, own))}: the cache has its own"
+        )
     return Caching(cache=cache, backend=None, route=None, **options)
 
 
 def _forget(*, setting: str, **_: Any) -> None:
-    global _caching, _was_overridden
     if setting == "CACHELAYER":
-        _caching, _was_overridden = None, True
+        _site.caching, _site.overridden = None, True
 
 
 setting_changed.connect(_forget)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import msgspec
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -13,7 +13,7 @@ from django.utils.cache import patch_vary_headers
 
 from cachelayer import asgi, wsgi
 from cachelayer.exchange import ROUTE, UNMATCHED, Exchange
-from cachelayer.flow.drivers import run
+from cachelayer.flow.drivers import arun, run
 from cachelayer.http import Answer, Reason, Request, ResponseHead
 from cachelayer_django.conf import get_caching
 
@@ -32,21 +32,21 @@ class CacheLayerMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
         self._caching = get_caching()
-        self._is_async = iscoroutinefunction(get_response)
+        # asgiref's until Python 3.12, whose inspect knows what Django marks.
+        self._is_async = iscoroutinefunction(get_response)  # pyright: ignore[reportDeprecated]
         if self._is_async:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Serve one request."""
-        exchange = self._caching.begin(request_of(request))
-        if self._is_async:
-            return self._aserve(exchange, request)
-        return self._serve(exchange, request)
+        return self._aserve(request) if self._is_async else self._serve(request)
 
-    def _serve(self, exchange: Exchange, request: HttpRequest) -> HttpResponseBase:
-        answer = exchange.find_here() if exchange.local else run(exchange.find())
-        if answer is not None:
-            return response_of(answer)
+    def _serve(self, request: HttpRequest) -> HttpResponseBase:
+        bound, asked = self._caching.bind(), request_of(request)
+        found = bound.find_here(asked) if bound.local else run(bound.find(asked))
+        return self._forward(found, request) if isinstance(found, Exchange) else response_of(found)
+
+    def _forward(self, exchange: Exchange, request: HttpRequest) -> HttpResponseBase:
         try:
             fencing = exchange.prepare()
             if fencing is not None:
@@ -59,11 +59,13 @@ class CacheLayerMiddleware:
             raise
         return response
 
-    async def _aserve(self, exchange: Exchange, request: HttpRequest) -> HttpResponseBase:
-        answer = exchange.find_here() if exchange.local else await asgi.arun(exchange.find())
-        if answer is not None:
-            return response_of(answer)
-        drive = asgi.run_here if exchange.local else asgi.arun
+    async def _aserve(self, request: HttpRequest) -> HttpResponseBase:
+        bound, asked = self._caching.bind(), request_of(request)
+        found = bound.find_here(asked) if bound.local else await arun(bound.find(asked))
+        return await self._aforward(found, request) if isinstance(found, Exchange) else response_of(found)
+
+    async def _aforward(self, exchange: Exchange, request: HttpRequest) -> HttpResponseBase:
+        drive = asgi.run_here if exchange.bound.local else arun
         try:
             fencing = exchange.prepare()
             if fencing is not None:
@@ -96,7 +98,7 @@ def request_of(request: HttpRequest) -> Request:
 def route_label(request: HttpRequest) -> str:
     """Return the route that a request matched as a path template, or `<unmatched>`."""
     match = request.resolver_match
-    if match is None or match.route is None:
+    if match is None:
         return UNMATCHED
     # A regular expression stays one.
     return match.route if match.route.startswith("^") else "/" + match.route
@@ -137,7 +139,7 @@ def _start(exchange: Exchange, request: HttpRequest, response: HttpResponseBase)
     if getattr(response, "streaming", False):
         _watch(exchange, response)
         return False
-    exchange.feed(response.content)  # type: ignore[attr-defined] # it is no streaming one
+    exchange.feed(cast(HttpResponse, response).content)
     return True
 
 
@@ -148,14 +150,19 @@ def _put(response: HttpResponseBase, name: bytes, value: bytes) -> None:
 
 
 def _head(response: HttpResponseBase) -> ResponseHead | None:
-    fields = [*response.items(), *(("Set-Cookie", cookie.output(header="").strip()) for cookie in response.cookies.values())]
+    fields = [
+        *response.items(),
+        *(("Set-Cookie", cookie.output(header="").strip()) for cookie in response.cookies.values()),
+    ]
     return wsgi.head_of(f"{response.status_code} {response.reason_phrase}", fields)
 
 
 def _watch(exchange: Exchange, response: Any) -> None:
     """Collect the body while it streams."""
     parts = response.streaming_content
-    response.streaming_content = _acollect(exchange, parts) if response.is_async else _collect(exchange, parts)
+    response.streaming_content = (
+        _acollect(exchange, parts) if response.is_async else _collect(exchange, parts)
+    )
     response._resource_closers.append(lambda: exchange.end({}))
 
 
@@ -173,7 +180,7 @@ def _collect(exchange: Exchange, parts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 async def _acollect(exchange: Exchange, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    drive = asgi.run_here if exchange.local else asgi.arun
+    drive = asgi.run_here if exchange.bound.local else arun
     try:
         async for part in parts:
             due = exchange.take(part)

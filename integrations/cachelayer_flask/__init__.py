@@ -19,14 +19,15 @@ Responses are cached by the whole application: what says `Cache-Control: max-age
 from __future__ import annotations
 
 from cachelayer.errors import MissingExtraError
+from cachelayer.http import Rule
 
 try:
-    import flask as _flask  # noqa: F401 - to say what is missing, in one place
-except ImportError as error:
+    from cachelayer_flask.extension import CacheLayer
+except ModuleNotFoundError as error:
+    if error.name != "flask":
+        raise
     raise MissingExtraError("cachelayer_flask", "flask") from error
 
-from cachelayer.http import Rule
-from cachelayer_flask.extension import CacheLayer
 from cachelayer_flask.labels import route_label
 
 __all__ = ["CacheLayer", "Rule", "route_label"]

@@ -42,7 +42,9 @@ class CacheLayer:
     def __init__(self, app: Flask | None = None, **options: Any) -> None:
         unknown = sorted(set(options) - set(_known()))
         if unknown:
-            raise OptionTypeError(f"CacheLayer has no option {', '.join(unknown)}; it has {', '.join(_known())}")
+            raise OptionTypeError(
+                f"CacheLayer has no option {', '.join(unknown)}; it has {', '.join(_known())}"
+            )
         self._options = options
         self._caches: weakref.WeakKeyDictionary[Flask, Cache] = weakref.WeakKeyDictionary()
         if app is not None:
@@ -51,11 +53,15 @@ class CacheLayer:
     def init_app(self, app: Flask) -> None:
         """Put the cache around an application; call it after the settings are made."""
         if not isinstance(app, Flask):
-            raise OptionTypeError(f"app must be a Flask application, not {app!r}; cachelayer.wsgi takes any WSGI one")
+            raise OptionTypeError(
+                f"app must be a Flask application, not {app!r}; cachelayer.wsgi takes any WSGI one"
+            )
         if "cachelayer" in app.extensions:
-            raise ConfigurationError(f"{app!r} has a CacheLayer already; one is enough: leave one init_app() out")
+            raise ConfigurationError(
+                f"{app!r} has a CacheLayer already; one is enough: leave one init_app() out"
+            )
         options = {**self._options, **_settings(app)}
-        cache = options.pop("cache", None) or _make_cache(options)
+        cache = _make_cache(options)
         middleware = CacheMiddleware(
             app.wsgi_app, cache=cache, route=options.pop("route", None) or route_label, **options
         )
@@ -66,7 +72,8 @@ class CacheLayer:
     def cache(self) -> Cache:
         """The current application's cache."""
         if has_app_context():
-            found = self._caches.get(current_app._get_current_object())  # type: ignore[attr-defined] # of the proxy
+            # What is behind the proxy: Werkzeug's own way to it.
+            found = self._caches.get(cast(Any, current_app)._get_current_object())
             if found is not None:
                 return found
         elif len(self._caches) == 1:
@@ -95,7 +102,9 @@ class CacheLayer:
         """Cache a function's results in the current application's cache; takes what `cachelayer.cached` takes."""
         for name in ("cache", "backend"):
             if name in options:
-                raise ConfigurationError(f"{name}= is the application's: leave it out, or use cachelayer.cached")
+                raise ConfigurationError(
+                    f"{name}= is the application's: leave it out, or use cachelayer.cached"
+                )
 
         def decorate(decorated: Any) -> AppFunction:
             return AppFunction(decorated, options, lambda: self.cache)
@@ -110,13 +119,27 @@ def _known() -> tuple[str, ...]:
 def _settings(app: Flask) -> dict[str, Any]:
     """Return the options that the application's configuration has."""
     names = {PREFIX + name.upper(): name for name in _known()}
-    given = {key: value for key, value in app.config.items() if key.startswith(PREFIX)}
+    config = cast("dict[str, Any]", app.config)
+    given = {key: value for key, value in config.items() if key.startswith(PREFIX)}
     unknown = sorted(set(given) - set(names))
     if unknown:
-        raise ConfigurationError(f"app.config has {', '.join(unknown)}; cachelayer knows {', '.join(sorted(names))}")
+        raise ConfigurationError(
+            f"app.config has {', '.join(unknown)}; cachelayer knows {', '.join(sorted(names))}"
+        )
     return {names[key]: value for key, value in given.items()}
 
 
 def _make_cache(options: dict[str, Any]) -> Cache:
-    backend = options.pop("backend", None) or os.environ.get(URL_VARIABLE)
-    return Cache(backend, namespace=options.pop("namespace", ""), default_ttl=options.get("default_ttl"))
+    """Return the cache that the options name, or a new one, and take out of them what is only for it."""
+    own = {name: options.pop(name) for name in _CACHE_OPTIONS if name in options}
+    given = options.pop("cache", None)
+    if given is None:
+        backend = own.pop("backend", None) or os.environ.get(URL_VARIABLE)
+        return Cache(backend, default_ttl=options.get("default_ttl"), **own)
+    if own:
+        raise ConfigurationError(
+            f"cache= excludes {', '.join(own)}: the cache has its own; give one of the two"
+        )
+    if not isinstance(given, Cache):
+        raise OptionTypeError(f"cache must be a Cache, not {type(given).__name__}: pass stores as backend=")
+    return given

@@ -23,10 +23,12 @@ class AppFunction:
         choose: returns the cache of the current application.
     """
 
-    def __init__(self, function: Callable[..., Any], options: dict[str, Any], choose: Callable[[], Cache]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], options: dict[str, Any], choose: Callable[[], Cache]
+    ) -> None:
         # So that mistakes show at the decorator, and so that this looks like the function.
-        self._decorate = functools.partial(cachelayer.cached, **options)
-        functools.update_wrapper(self, self._decorate()(function))
+        self._options = options
+        functools.update_wrapper(self, self._decorate(function))
         self._function, self._choose = function, choose
         self._made: weakref.WeakKeyDictionary[Cache, Any] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
@@ -45,15 +47,19 @@ class AppFunction:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._here(), name)
 
+    def _decorate(self, function: Any, **more: Any) -> Any:
+        return cachelayer.cached(**self._options, **more)(function)
+
     def _here(self) -> Any:
         cache = self._choose()
-        return self._made.get(cache) or self._make(cache)
+        made: Any = self._made.get(cache)
+        return self._make(cache) if made is None else made
 
     def _make(self, cache: Cache) -> Any:
         with self._lock:
             made = self._made.get(cache)
             if made is None:
-                made = self._made[cache] = self._decorate(cache=cache)(self._function)
+                made = self._made[cache] = self._decorate(self._function, cache=cache)
                 if "_owner" in vars(self):
                     made.__set_name__(*self._owner)
             return made

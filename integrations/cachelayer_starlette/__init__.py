@@ -17,14 +17,15 @@ inside does is in the stored response.
 from __future__ import annotations
 
 from cachelayer.errors import MissingExtraError
+from cachelayer.http import Rule
 
 try:
-    import starlette as _starlette  # noqa: F401 - to say what is missing, in one place
-except ImportError as error:
+    from cachelayer_starlette.labels import route_label
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "starlette":
+        raise
     raise MissingExtraError("cachelayer_starlette", "starlette") from error
 
-from cachelayer.http import Rule
-from cachelayer_starlette.labels import route_label
 from cachelayer_starlette.middleware import CacheMiddleware
 
 __all__ = ["CacheMiddleware", "Rule", "route_label"]

@@ -134,6 +134,6 @@ def test_served_application_ends_with_its_block():
         await send({"type": "http.response.body"})
 
     with listen(0) as listening, serving(app, listening) as url:
-        assert httpx.get(url).status_code == 204
+        assert httpx.get(url, trust_env=False).status_code == 204
     with pytest.raises(httpx.ConnectError):
-        httpx.get(url)
+        httpx.get(url, trust_env=False)

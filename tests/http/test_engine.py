@@ -64,7 +64,7 @@ class Shell:
             todo = writes(plan, made, current, 10)
             self.store.update({key: encode_entry(entry) for key, entry in todo.entries})
         return Answer(
-            status, forwarded_headers(plan, reuse, admission), body if request.method == "GET" else b""
+            status, forwarded_headers(plan, reuse, admission), (), body if request.method == "GET" else b""
         )
 
     def get(self, *lines: str, **parts: str) -> bytes:

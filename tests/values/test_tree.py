@@ -1,0 +1,153 @@
+"""Plain values as bytes, each with its own type: functions.md 20."""
+
+import datetime as dt
+import decimal
+import enum
+import zoneinfo
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachelayer.errors import DecodingError, EncodingError
+from cachelayer.values.tree import decode_tree, encode_tree
+
+ZONES = st.one_of(
+    st.none(),
+    st.timezones(),
+    st.just(dt.timezone.utc),
+    st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)).map(dt.timezone),
+    st.builds(dt.timezone, st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)), st.text("abc")),
+)
+hashables = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.integers(-(2**70), 2**70),
+        st.floats(),
+        st.complex_numbers(),
+        st.text(),
+        st.binary(),
+        st.decimals(allow_nan=False),
+        st.dates(),
+        st.datetimes(timezones=ZONES),
+        st.times(),
+        st.timedeltas(),
+        st.uuids(),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3).map(tuple), st.frozensets(inner, max_size=3)),
+    max_leaves=5,
+)
+values = st.recursive(
+    st.one_of(hashables, st.sets(hashables, max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(hashables, inner, max_size=3),
+        st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    ),
+    max_leaves=12,
+)
+
+
+def shape(value):
+    """Return what tells a value from any that is not the very same."""
+    kind = type(value)
+    if kind in (list, tuple):
+        return kind, tuple(map(shape, value))
+    if kind in (set, frozenset):
+        return kind, frozenset(map(shape, value))
+    if kind is dict:
+        return kind, tuple((shape(key), shape(item)) for key, item in value.items())
+    if kind in (dt.datetime, dt.time):
+        return kind, value.replace(tzinfo=None), value.fold, repr(value.tzinfo)
+    return kind, repr(value)
+
+
+@given(values)
+def test_every_plain_value_comes_back_as_it_was(value):
+    """20: equal, of its own type, in its own order, at every depth."""
+    assert shape(decode_tree(encode_tree(value))) == shape(value)
+
+
+@given(st.binary(max_size=60))
+def test_foreign_bytes_raise_nothing_but_decoding_errors(data):
+    """21: whatever bytes are read, they are a value or a DecodingError."""
+    try:
+        decode_tree(data)
+    except DecodingError:
+        pass
+
+
+json_like = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-5, 20), st.text(max_size=3), st.binary(max_size=3), st.floats()),
+    lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(st.text(max_size=2), inner, max_size=3)),
+    max_leaves=10,
+)
+
+
+@given(json_like)
+def test_foreign_messages_raise_nothing_but_decoding_errors(message):
+    """21: well-formed MessagePack that is no value of ours is a DecodingError too."""
+    try:
+        decode_tree(msgspec.msgpack.encode(message))
+    except DecodingError:
+        pass
+
+
+@given(values, st.data())
+def test_truncated_bytes_are_refused(value, data):
+    """21: bytes that end too soon are a DecodingError."""
+    packed = encode_tree(value)
+    with pytest.raises(DecodingError):
+        decode_tree(packed[: data.draw(st.integers(0, len(packed) - 1))])
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Text(str):
+    pass
+
+
+def endless():
+    value = []
+    value.append(value)
+    return value
+
+
+REFUSED = {
+    "object": object(),
+    "enum": Level.LOW,
+    "subclass": Text("x"),
+    "within": {"a": [object()]},
+    "surrogate": "\ud800",
+    "surrogate as key": {"\ud800": 1},
+    "zone of one's own": dt.datetime(2025, 1, 1, tzinfo=type("Zone", (dt.tzinfo,), {})()),
+    "bytearray": bytearray(b"x"),
+    "nested too deep": endless(),
+    "class": int,
+}
+
+
+@pytest.mark.parametrize("value", REFUSED.values(), ids=REFUSED)
+def test_what_would_not_come_back_as_it_was_is_refused(value):
+    """20: exact types only: EncodingError rather than a value of another type."""
+    with pytest.raises(EncodingError):
+        encode_tree(value)
+
+
+def test_a_zone_that_is_not_known_here_is_refused():
+    """21: a name of a zone that this machine does not have is a DecodingError."""
+    packed = encode_tree(dt.datetime(2025, 1, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Paris")))
+    with pytest.raises(DecodingError):
+        decode_tree(packed.replace(b"Europe/Paris", b"Europe/Nowhr"))
+
+
+def test_decimals_keep_their_digits():
+    """20: 1.10 is not 1.1."""
+    for text in ("1.10", "-0", "1E+5", "NaN", "sNaN123", "Infinity"):
+        assert str(decode_tree(encode_tree(decimal.Decimal(text)))) == text
