@@ -86,7 +86,9 @@ def bench_hit_tagged() -> None:
     """A hit of a function whose entries carry a tag."""
     plain = functools.lru_cache(None)(lambda number: number)
     tagged = cached(ttl=60, tags=["number:{number}"], cache=Cache())(_copy(lambda number: number))
-    rows = compare({"functools.lru_cache": statement("f(1)", f=plain), "cachelayer": statement("f(1)", f=tagged)})
+    rows = compare(
+        {"functools.lru_cache": statement("f(1)", f=plain), "cachelayer": statement("f(1)", f=tagged)}
+    )
     show("hit, one tag", rows)
 
 
@@ -114,7 +116,9 @@ def bench_miss() -> None:
     """A miss: compute (next to nothing) and store, with room for 1,000 entries, so that each one evicts another."""
     functions = {
         "cachebox TTLCache": cachebox.cached(cachebox.TTLCache(1000, 60))(_copy(lambda number: number)),
-        "cachelayer": cached(ttl=60, cache=Cache(InMemoryBackend(max_entries=1000)))(_copy(lambda number: number)),
+        "cachelayer": cached(ttl=60, cache=Cache(InMemoryBackend(max_entries=1000)))(
+            _copy(lambda number: number)
+        ),
         "cachetools TTLCache, lock": cachetools.cached(cachetools.TTLCache(1000, 60), lock=threading.RLock())(
             _copy(lambda number: number)
         ),
@@ -148,5 +152,7 @@ def bench_threads() -> None:
         calls(count)
         return time.perf_counter() - started
 
-    rows = compare({"one thread": one, "four threads, as many calls in all": threads}, number=100_000, rounds=11)
+    rows = compare(
+        {"one thread": one, "four threads, as many calls in all": threads}, number=100_000, rounds=11
+    )
     show("one hot key", rows, {"four threads, as many calls in all": "no slower"})

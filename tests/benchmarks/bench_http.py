@@ -52,7 +52,11 @@ def asgi_app(cache_control: bytes) -> Any:
     start = {
         "type": "http.response.start",
         "status": 200,
-        "headers": [(b"content-type", b"application/json"), (b"content-length", b"2048"), (b"cache-control", cache_control)],
+        "headers": [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"2048"),
+            (b"cache-control", cache_control),
+        ],
     }
     body = {"type": "http.response.body", "body": BODY}
 
@@ -65,7 +69,11 @@ def asgi_app(cache_control: bytes) -> Any:
 
 def wsgi_app(cache_control: str) -> Any:
     """Return a WSGI app that answers with 2 KB of JSON."""
-    headers = [("Content-Type", "application/json"), ("Content-Length", "2048"), ("Cache-Control", cache_control)]
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", "2048"),
+        ("Cache-Control", cache_control),
+    ]
 
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", list(headers))
@@ -120,7 +128,10 @@ def bench_asgi() -> None:
         "cachelayer, hit": _asgi(AsgiMiddleware(asgi_app(b"max-age=60"))),
         "cachelayer, uncacheable": _asgi(AsgiMiddleware(asgi_app(b"no-store"))),
     }
-    goals = {"cachelayer, hit": "5 us where the app takes 0.32", "cachelayer, uncacheable": "5 us more than the app"}
+    goals = {
+        "cachelayer, hit": "5 us where the app takes 0.32",
+        "cachelayer, uncacheable": "5 us more than the app",
+    }
     show("ASGI, 2 KB of JSON", compare(cases, number=5000), goals)
 
 
@@ -131,5 +142,8 @@ def bench_wsgi() -> None:
         "cachelayer, hit": _wsgi(WsgiMiddleware(wsgi_app("max-age=60"))),
         "cachelayer, uncacheable": _wsgi(WsgiMiddleware(wsgi_app("no-store"))),
     }
-    goals = {"cachelayer, hit": "5 us where the app takes 0.24", "cachelayer, uncacheable": "5 us more than the app"}
+    goals = {
+        "cachelayer, hit": "5 us where the app takes 0.24",
+        "cachelayer, uncacheable": "5 us more than the app",
+    }
     show("WSGI, 2 KB of JSON", compare(cases, number=5000), goals)

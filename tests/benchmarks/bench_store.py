@@ -22,7 +22,7 @@ ROOM = 1_000
 
 def _load(count: int) -> list[tuple[bool, str]]:
     """Return operations on keys drawn by Zipf's law: nine reads to a write."""
-    source = random.Random(7)  # noqa: S311 - a load to replay, no secret
+    source = random.Random(7)
     weights = [1 / rank for rank in range(1, KEYS + 1)]
     names = source.choices([f"key:{number}" for number in range(KEYS)], weights, k=count)
     return [(source.random() < 0.9, name) for name in names]
@@ -74,5 +74,9 @@ def bench_memory() -> None:
         store.set(key, VALUE, ttl=60)
     taken = tracemalloc.get_traced_memory()[0] / len(keys)
     tracemalloc.stop()
-    print(f"\nmemory over payload: {taken:.0f} bytes an entry (goal: at most 180; an empty dict's slot takes about 40)")
-    assert sys.getrefcount(VALUE) > len(keys), "the one value is shared, so that only the entries were measured"
+    print(
+        f"\nmemory over payload: {taken:.0f} bytes an entry (goal: at most 180; an empty dict's slot takes about 40)"
+    )
+    assert sys.getrefcount(VALUE) > len(keys), (
+        "the one value is shared, so that only the entries were measured"
+    )

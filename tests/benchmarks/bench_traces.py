@@ -51,4 +51,6 @@ def bench_trace(path: Path) -> None:
             if store.get(key) is None:
                 store.set(key, b"")
         each = (time.perf_counter() - started) / len(keys) * 1e9
-        print(f"  lru, room for {share:.1%}: hit rate {store.get_stats().hit_rate:.2%}, {each:,.0f} ns a request")
+        print(
+            f"  lru, room for {share:.1%}: hit rate {store.get_stats().hit_rate:.2%}, {each:,.0f} ns a request"
+        )

@@ -47,7 +47,9 @@ def show(title: str, rows: list[Row], goals: Mapping[str, str] | None = None) ->
     """Print the rows, and beside them what the project wants to reach."""
     table = Table("case", "ns a call", "ratio", "goal", title=title, title_justify="left")
     for row in rows:
-        table.add_row(row.name, f"{row.seconds * 1e9:,.0f}", f"{row.ratio:.2f}", (goals or {}).get(row.name, ""))
+        table.add_row(
+            row.name, f"{row.seconds * 1e9:,.0f}", f"{row.ratio:.2f}", (goals or {}).get(row.name, "")
+        )
     print()
     Console(width=100).print(table)
 
