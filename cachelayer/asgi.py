@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -169,6 +170,7 @@ def driver() -> Drive | None:
     return arun
 
 
+@functools.cache
 def _driver_without_asyncio() -> Drive | None:
     try:
         from anyio import to_thread  # noqa: PLC0415 - needed under trio only

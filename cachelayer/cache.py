@@ -54,6 +54,8 @@ class Cache:
         if not isinstance(namespace, str):
             raise OptionTypeError(f"namespace must be str, not {type(namespace).__name__}")
         self.backend = _make_backend(backend, clock)
+        if clock is not None and not callable(clock):
+            raise OptionTypeError(f"clock must be a callable that returns epoch seconds, not {clock!r}")
         own: Clock | None = getattr(self.backend, "clock", None)
         if clock is not None and own is not None and own is not clock:
             raise ConfigurationError(

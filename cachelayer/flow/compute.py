@@ -14,7 +14,8 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
+from types import TracebackType
+from typing import Any, Final
 
 import msgspec
 
@@ -24,6 +25,7 @@ from cachelayer.clock import Clock
 from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.events import CacheEvent, EventKind, Listeners
+from cachelayer.flow import drivers, steps
 from cachelayer.flow.flights import (
     ABANDONED,
     Failed,
@@ -40,6 +42,8 @@ from cachelayer.outcomes import Outcome
 from cachelayer.values.codecs import Codec, Failure
 
 logger = logging.getLogger("cachelayer.flow")
+
+_OUR_MODULES: Final = frozenset({__name__, drivers.__name__, steps.__name__})
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -224,10 +228,8 @@ class Engine:
         try:
             value = yield Compute(lookup.function, lookup.args, lookup.kwargs)
         except Exception as error:  # noqa: BLE001 - whatever the origin raises is for its callers
-            handled = self._raised(lookup, error, flight, time.perf_counter() - started)
-            # The error holds this frame: with the flight, which lands with the error, they would make a cycle.
-            del flight
-            return (yield from handled)
+            error.__traceback__ = _beyond_us(error.__traceback__)
+            return (yield from self._raised(lookup, error, flight, time.perf_counter() - started))
         finally:
             stop_leading(before)
         seconds = time.perf_counter() - started
@@ -309,6 +311,13 @@ def _lifetime(lookup: Lookup, value: Any) -> float | None:
     if not callable(ttl):
         return ttl
     return parse_duration(ttl(value, *lookup.args, **lookup.kwargs), name=f"ttl of {lookup.policy.label}")
+
+
+def _beyond_us(frames: TracebackType | None) -> TracebackType | None:
+    """Return the frames of the origin alone: ours would hold the error, which holds them, until the next collection."""
+    while frames is not None and frames.tb_frame.f_globals.get("__name__") in _OUR_MODULES:
+        frames = frames.tb_next
+    return frames
 
 
 def _collapsed(landing: Landing) -> Result | None:

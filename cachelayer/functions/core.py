@@ -290,7 +290,11 @@ class FunctionCore:
         """Remove the entries of instances that are gone."""
         ended, table = self.keys.receivers.ended, self.binding().table
         while ended and table is not None:
-            for entry in list(ended.popleft().values()):
+            try:
+                entries = list(ended.popleft().values())
+            except IndexError:
+                return  # Another thread took the last one.
+            for entry in entries:
                 table.discard(entry)
 
     def superseded(self) -> None:

@@ -1,8 +1,8 @@
 """Path patterns of rules, matched on the raw path.
 
 `*` and `{name}` stand for characters of one segment, and a last segment `*` for the rest of the path. A raw path that
-an application may read as another path (encoded slashes and dots, dot segments, path parameters) is `ambiguous`, and no
-pattern is tried on it: so `/static/*.css` or `/static/*` can never take in `/profile;x.css` or `/static/..%2fprofile`.
+an application may read as another path (encoded delimiters and dots, dot segments, path parameters) is `ambiguous`, and
+no pattern is tried on it: so `/static/*.css` or `/static/*` can never take in `/profile;x.css` or `/static/..%2fprofile`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from cachelayer.errors import ConfigurationError, OptionTypeError
 
 _AMBIGUOUS: Final = re.compile(
-    rb"%(?:25)*(?:2e|2f|3b|5c|00|0a|0d)|[;\\\x00-\x20\x7f]|/\.\.?(?:/|\Z)", re.IGNORECASE
+    rb"%(?:25)*(?:[01][0-9a-f]|23|2e|2f|3b|3f|5c|7f)|[;\\\x00-\x20\x7f]|/\.\.?(?:/|\Z)", re.IGNORECASE
 )
 #: Most paths are made of these, and need no closer look if no dot follows a slash.
 _HARMLESS: Final = bytes(set(range(0x21, 0x7F)) - set(b"%;\\"))

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from cachelayer.errors import DecodingError
+from cachelayer.errors import DecodingError, EncodingError
 
 VERSION: Final = 1
 _MAGIC: Final = b"\xc1L"
@@ -50,20 +50,23 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 
 
 def pack(envelope: Envelope) -> bytes:
-    """Return the envelope as bytes."""
-    label = envelope.label.encode()
-    head = _HEAD.pack(
-        _MAGIC,
-        VERSION,
-        envelope.codec,
-        envelope.created,
-        envelope.fresh_until,
-        envelope.expires,
-        envelope.cost,
-        len(envelope.tags),
-        len(label),
-    )
-    return b"".join((head, *map(_pack_tag, envelope.tags), label, envelope.payload))
+    """Return the envelope as bytes, or raise EncodingError where a tag or the label is too long for one."""
+    try:
+        label = envelope.label.encode()
+        head = _HEAD.pack(
+            _MAGIC,
+            VERSION,
+            envelope.codec,
+            envelope.created,
+            envelope.fresh_until,
+            envelope.expires,
+            envelope.cost,
+            len(envelope.tags),
+            len(label),
+        )
+        return b"".join((head, *map(_pack_tag, envelope.tags), label, envelope.payload))
+    except (struct.error, UnicodeEncodeError) as error:
+        raise EncodingError(f"its tags or its label do not fit into an entry: {error}") from None
 
 
 def unpack(data: bytes) -> Envelope:

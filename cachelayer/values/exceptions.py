@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any
 
 from cachelayer.errors import DecodingError
+from cachelayer.values.kinds import type_of
 from cachelayer.values.tree import decode_tree, encode_tree
 
 
@@ -30,14 +31,17 @@ def encode_exception(error: BaseException) -> bytes:
 
 def decode_exception(data: bytes, allowed: Iterable[type[BaseException]]) -> BaseException:
     """Return a fresh exception; only the `allowed` classes and their subclasses can come out of a store."""
-    parts = decode_tree(data)
-    if not isinstance(parts, tuple) or list(map(type, parts)) != [str, tuple, dict]:  # pyright: ignore[reportUnknownArgumentType]
-        raise DecodingError("not an exception")
-    name, args, state = cast("tuple[str, tuple[Any, ...], dict[str, Any]]", parts)
+    name, args, state = _checked(decode_tree(data))
     for kind in _with_subclasses(allowed):
         if _name(kind) == name:
             return put_together(kind, args, state)
     raise DecodingError(f"{name} is not one of the exceptions that may be cached here")
+
+
+def _checked(parts: Any) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    if type_of(parts) is not tuple or [type_of(part) for part in parts] != [str, tuple, dict]:
+        raise DecodingError("not an exception")
+    return parts  # type: ignore[no-any-return]
 
 
 def _name(kind: type) -> str:

@@ -48,7 +48,8 @@ class AppFunction:
         return getattr(self._here(), name)
 
     def _decorate(self, function: Any, **more: Any) -> Any:
-        return cachelayer.cached(**self._options, **more)(function)
+        decorator: Any = cachelayer.cached(**self._options, **more)
+        return decorator(function)
 
     def _here(self) -> Any:
         cache = self._choose()

@@ -26,6 +26,7 @@ def engine(request):
 
 
 def lookup(key="k", tags=("t",), **policy):
+    """Return a lookup of a key."""
     return Lookup(key, tags, Policy(label="app.f", codec=ValueCodec(), **policy), lambda: None, (), {})
 
 
@@ -212,16 +213,19 @@ class Add:
         self.number, self.error = number, error
 
     def take(self):
+        """Add, or raise."""
         if self.error is not None:
             raise self.error
         return self.number + 1
 
     async def atake(self):
+        """Async twin of `take`."""
         await asyncio.sleep(0)
         return self.take()
 
 
 def sums():
+    """Take a step, and one that fails."""
     one = yield Add(1)
     try:
         yield Add(0, LookupError("thrown in"))
@@ -231,10 +235,12 @@ def sums():
 
 
 def fails():
+    """Take a step that interrupts."""
     yield Add(0, KeyboardInterrupt("through"))
 
 
 def returns_at_once():
+    """Take no step."""
     return 7
     yield
 

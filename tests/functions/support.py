@@ -163,5 +163,13 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.0005)
 
 
+async def auntil(condition: Callable[[], bool]) -> None:
+    """Async twin of `until`: other tasks run meanwhile."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it never came about"
+        await asyncio.sleep(0)
+
+
 async def _awaited(result: Any) -> Any:
     return await result

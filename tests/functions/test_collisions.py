@@ -18,6 +18,7 @@ LETTERS = "ab01:;,()[]{}<>'\"%_-.@+/ #~sidfqlS\x00\ud800é"
 
 
 def random_value(chance, depth=0):
+    """Return a random value of a random type."""
     kind = chance.randrange(13 if depth < 3 else 8)
     if kind == 0:
         return chance.choice([None, True, False, "", b"", 0, 1, -1, 0.0, -0.0, 1.0])
@@ -96,13 +97,15 @@ scalars = st.one_of(
     st.decimals(allow_nan=False),
     st.datetimes(),
 )
-values = st.recursive(scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.tuples(inner, inner)), max_leaves=6)
+values = st.recursive(
+    scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.tuples(inner, inner)), max_leaves=6
+)
 
 
 @given(values, values)
 def test_two_arguments_have_one_key_only_if_they_are_the_same(one, other):
     """2, 3: by search, the keys of two values are equal just where type and value are."""
-    assert (KEYED.key_for(one) == KEYED.key_for(other)) == (identity(one) == identity(other))
+    assert (keyed.key_for(one) == keyed.key_for(other)) == (identity(one) == identity(other))
 
 
 @given(st.dictionaries(st.text(max_size=3), scalars), st.randoms(use_true_random=False))
@@ -110,11 +113,12 @@ def test_dict_order_does_not_matter(items, chance):
     """4: a dict filled in another order has the same key."""
     pairs = list(items.items())
     chance.shuffle(pairs)
-    assert KEYED.key_for(items) == KEYED.key_for(dict(pairs))
+    assert keyed.key_for(items) == keyed.key_for(dict(pairs))
 
 
 @cached(cache=Cache())
-def KEYED(x): ...  # noqa: N802 - a function for the tests above
+def keyed(x):
+    """Be keyed."""
 
 
 TEMPLATES = [

@@ -1,7 +1,7 @@
-"""Concurrent callers: acceptance functions.md 30 (one computation), 31 (errors, cancellation), 32 (several event loops)
-and 33 (re-entry, deadlocks).
+"""Concurrent callers: acceptance functions.md 30 to 33.
 
-Async functions run in an event loop of each thread's own, so that what is shown for threads holds for loops too.
+One computation (30), errors and cancellation (31), several event loops (32), re-entry and deadlocks (33). Async
+functions run in an event loop of each thread's own, so that what is shown for threads holds for loops too.
 """
 
 import asyncio
@@ -13,13 +13,14 @@ import pytest
 
 from cachelayer import Cache, cached
 from cachelayer.testing.crowds import in_threads
-from tests.functions.support import Calls, Gate, SixMethods, World, until, waiters
+from tests.functions.support import Calls, Gate, SixMethods, World, auntil, until, waiters
 
 THREADS = 8
 TASKS = 50
 
 
 def a_cache(store):
+    """Return a cache over this kind of storage."""
     return Cache() if store == "memory" else Cache(SixMethods())
 
 
@@ -44,7 +45,9 @@ def test_threads_share_one_computation(world):
     assert (stats.miss, stats.collapsed, stats.requests) == (1, THREADS - 1, THREADS)
 
 
-@pytest.mark.parametrize("options", [{}, {"tags": ["t"]}, {"condition": bool}], ids=["plain", "tags", "condition"])
+@pytest.mark.parametrize(
+    "options", [{}, {"tags": ["t"]}, {"condition": bool}], ids=["plain", "tags", "condition"]
+)
 def test_threads_that_race_for_a_cold_key_compute_once(world, options):
     """30: eight threads that start together, with nothing to hold them, compute once, round after round."""
     for _ in range(20):
@@ -54,7 +57,7 @@ def test_threads_that_race_for_a_cold_key_compute_once(world, options):
         def f(k):
             return k + calls()  # noqa: B023 - each round has its own
 
-        assert in_threads(THREADS, lambda _: world.run(f(1))) == [2] * THREADS  # noqa: B023
+        assert in_threads(THREADS, lambda _: world.run(f(1))) == [2] * THREADS
         assert f.stats().requests == THREADS
 
 
@@ -107,8 +110,7 @@ async def test_tasks_share_one_computation(store, options):
         return [k, calls()]
 
     tasks = [asyncio.ensure_future(f(1)) for _ in range(TASKS)]
-    while waiters(cache) < TASKS - 1:
-        await asyncio.sleep(0)
+    await auntil(lambda: waiters(cache) == TASKS - 1)
     go.set()
     assert await asyncio.gather(*tasks) == [[1, 1]] * TASKS
     assert (f.stats().miss, f.stats().collapsed) == (1, TASKS - 1)
@@ -170,6 +172,7 @@ def test_waiters_share_a_result_that_is_not_stored(world):
 
 
 def explode():
+    """Fail, as unpickling."""
     raise ValueError("does not come back")
 
 
@@ -267,13 +270,11 @@ async def test_a_cancelled_leader_hands_over(store, options):
     leader = asyncio.ensure_future(f(1))
     await started.wait()
     others = [asyncio.ensure_future(f(1)) for _ in range(10)]
-    while waiters(cache) < 10:
-        await asyncio.sleep(0)
+    await auntil(lambda: waiters(cache) == 10)
     leader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leader
-    while calls.count < 2:
-        await asyncio.sleep(0)
+    await auntil(lambda: calls.count == 2)
     go.set()
     assert await asyncio.gather(*others) == [1] * 10
     assert calls.count == 2
@@ -316,8 +317,7 @@ async def test_a_cancelled_waiter_leaves_the_others_alone(store):
         return k
 
     leader, waiter, other = (asyncio.ensure_future(f(1)) for _ in range(3))
-    while waiters(cache) < 2:
-        await asyncio.sleep(0)
+    await auntil(lambda: waiters(cache) == 2)
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiter
@@ -463,7 +463,9 @@ def test_a_full_stack_leaves_no_computation_that_others_wait_for(store, options)
     limit = sys.getrecursionlimit()
     with pytest.raises(RecursionError):
         f(0)
-    stuck = [f.key_for(n) for n in range(limit) if f.key_for(n) in world.cache.engine.flights._computing.flying]
+    stuck = [
+        f.key_for(n) for n in range(limit) if f.key_for(n) in world.cache.engine.flights._computing.flying
+    ]
     for key in stuck:
         # Another function with the very keys, whose computation ends.
         other = cached(cache=world.cache, name="other", lock_timeout=60, key=lambda key: key)(lambda key: key)
@@ -496,14 +498,14 @@ def test_an_interrupt_while_a_result_is_stored_leaves_nothing_under_way(world, m
 
 
 def test_counts_are_exact_when_threads_race_for_the_first_use():
-    """obs 2: calls that bind the function at the same time are all counted."""
+    """Obs 2: calls that bind the function at the same time are all counted."""
     for round_ in range(30):
 
         @cached(cache=Cache(), name=f"round {round_}")
         def f(k):
             return k
 
-        in_threads(THREADS, lambda _: f(1))  # noqa: B023
+        in_threads(THREADS, lambda _: f(1))
         assert f.cache_info()[:2] == (THREADS - 1, 1)
         assert f.stats().requests == THREADS
 

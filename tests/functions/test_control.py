@@ -10,6 +10,7 @@ from tests.functions.support import Calls
 
 
 def counting(world, **options):
+    """Return a cached function that counts its runs, and the count."""
     calls = Calls()
     return world.cached(**options)(lambda k, b=0: [k, b, calls()]), calls
 
@@ -22,7 +23,9 @@ PLAIN = ["key_for", "explain_key", "stats", "cache_info", "cache_parameters", "c
 def test_what_is_awaitable_on_async_functions(world, name):
     """36: on async functions all but key_for, explain_key, stats and functools' own are awaitable; on sync none is."""
     f, _ = counting(world)
-    args = {"set": ("value", 1), "invalidate_all": ()}.get(name, (1,) if name in [*AWAITABLE, *PLAIN[:2]] else ())
+    args = {"set": ("value", 1), "invalidate_all": ()}.get(
+        name, (1,) if name in [*AWAITABLE, *PLAIN[:2]] else ()
+    )
     result = getattr(f, name)(*args)
     assert inspect.isawaitable(result) == (world.colour == "async" and name in AWAITABLE)
     world.run(result)

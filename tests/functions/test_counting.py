@@ -11,7 +11,7 @@ from tests.functions.support import Calls, Gate, World
 
 
 def test_every_lookup_ends_in_one_outcome(world):
-    """obs 1: hit, miss, uncacheable and error are counted once for each call, with what the origin took."""
+    """Obs 1: hit, miss, uncacheable and error are counted once for each call, with what the origin took."""
 
     def body(k):
         if k == 0:
@@ -34,7 +34,7 @@ def test_every_lookup_ends_in_one_outcome(world):
 
 
 def test_a_cache_counts_its_functions_by_label(world):
-    """obs 3: `cache.stats()` has each function under its label, the total, the store and its errors."""
+    """Obs 3: `cache.stats()` has each function under its label, the total, the store and its errors."""
     f = world.cached(name="app.f")(lambda k: k)
     g = world.cached(name="app.g")(lambda k: k)
     for k in (1, 1, 2):
@@ -60,7 +60,7 @@ def test_the_default_label_is_module_and_qualified_name():
 
 
 def test_labels_are_bounded():
-    """obs 2: at most 500 labels; what comes later is counted under <other>, and nothing is lost."""
+    """Obs 2: at most 500 labels; what comes later is counted under <other>, and nothing is lost."""
     cache = Cache()
     for number in range(600):
         cached(cache=cache, name=f"f{number}")(lambda k: k)(1)
@@ -87,7 +87,7 @@ def test_the_shortcut_counts_in_the_store_too(colour):
 
 
 def test_reset_stats_zeroes_counters_and_keeps_entries(world):
-    """obs 3: everything starts at zero; what is stored stays."""
+    """Obs 3: everything starts at zero; what is stored stays."""
     calls = Calls()
     f = world.cached()(lambda k: calls())
     for _ in range(3):
@@ -104,17 +104,19 @@ def test_reset_stats_zeroes_counters_and_keeps_entries(world):
 
 
 def listen(cache):
+    """Return the list of the events from now on."""
     events = []
     cache.add_listener(events.append)
     return events
 
 
 def kinds(events):
+    """Return the kinds of events."""
     return [str(event.kind) for event in events]
 
 
 def test_one_event_tells_what_happened(world):
-    """obs 5: stored and miss, hit, invalidated, refreshed: one frozen object each, with route, key and outcome."""
+    """Obs 5: stored and miss, hit, invalidated, refreshed: one frozen object each, with route, key and outcome."""
     events = listen(world.cache)
     f = world.cached(name="app.f", tags=["t"])(lambda k: k)
     world.run(f(1))
@@ -141,7 +143,7 @@ def test_one_event_tells_what_happened(world):
 
 
 def test_an_error_is_an_event(world):
-    """obs 5: failed says what, and the lookup ends in a miss with the outcome error."""
+    """Obs 5: failed says what, and the lookup ends in a miss with the outcome error."""
     events = listen(world.cache)
 
     def body(k):
@@ -156,7 +158,7 @@ def test_an_error_is_an_event(world):
 
 
 def test_what_is_not_stored_says_why(world):
-    """obs 5: the miss of an uncacheable result carries its reason."""
+    """Obs 5: the miss of an uncacheable result carries its reason."""
     events = listen(world.cache)
     f = world.cached(condition=bool)(lambda k: None)
     world.run(f(1))
@@ -165,7 +167,7 @@ def test_what_is_not_stored_says_why(world):
 
 
 def test_a_waiter_is_told_as_a_hit_that_collapsed(world):
-    """obs 5: who is served from another's computation is a hit with the outcome collapsed."""
+    """Obs 5: who is served from another's computation is a hit with the outcome collapsed."""
     events, gate = listen(world.cache), Gate()
 
     def body(k):
@@ -179,11 +181,15 @@ def test_a_waiter_is_told_as_a_hit_that_collapsed(world):
     gate.open()
     for each in running:
         each.result()
-    assert sorted(str(event.outcome) for event in events if event.outcome) == ["collapsed", "collapsed", "miss"]
+    assert sorted(str(event.outcome) for event in events if event.outcome) == [
+        "collapsed",
+        "collapsed",
+        "miss",
+    ]
 
 
 def test_an_eviction_is_an_event(colour):
-    """obs 5: what a bound of the store removes is told with its key."""
+    """Obs 5: what a bound of the store removes is told with its key."""
     world = World(colour, "memory")
     cache = world.cache_over(InMemoryBackend(max_entries=1, clock=world.clock))
     events = listen(cache)
@@ -194,7 +200,7 @@ def test_an_eviction_is_an_event(colour):
 
 
 def test_a_listener_added_after_use_sees_every_hit(world):
-    """obs 5: hits that went by the shortcut until then are told from then on, methods included."""
+    """Obs 5: hits that went by the shortcut until then are told from then on, methods included."""
     f = world.cached()(lambda k: k)
     g = world.cached()(lambda k: k)
 
@@ -219,7 +225,7 @@ def test_a_listener_added_after_use_sees_every_hit(world):
 
 
 def test_events_cannot_be_changed():
-    """obs 5: an event is frozen: one listener cannot mislead the next."""
+    """Obs 5: an event is frozen: one listener cannot mislead the next."""
     event = CacheEvent(kind=EventKind.HIT)
     with pytest.raises((AttributeError, dataclasses.FrozenInstanceError)):
         event.key = "other"
@@ -227,7 +233,7 @@ def test_events_cannot_be_changed():
 
 
 def test_a_listener_that_raises_is_logged_and_harms_nobody(world, caplog):
-    """obs 5: the call goes on, and the other listeners are told."""
+    """Obs 5: the call goes on, and the other listeners are told."""
 
     def broken(event):
         raise ValueError("broken listener")
@@ -243,7 +249,7 @@ def test_a_listener_that_raises_is_logged_and_harms_nobody(world, caplog):
 
 
 def test_a_listener_may_use_the_cache(world):
-    """obs 5: a listener that reads or invalidates does not deadlock."""
+    """Obs 5: a listener that reads or invalidates does not deadlock."""
     seen = []
 
     def listener(event):
@@ -265,7 +271,7 @@ def test_a_listener_must_be_callable(listener):
 
 
 def test_counts_with_and_without_listeners_are_the_same(world):
-    """obs 2: the longer way counts as the shortcut does."""
+    """Obs 2: the longer way counts as the shortcut does."""
     world.cache.add_listener(lambda event: None)
     f = world.cached()(lambda k: k)
     for k in (1, 1, 2, 1):

@@ -8,8 +8,25 @@ from cachelayer import BackendError
 from cachelayer.testing import FailingBackend
 from tests.functions.support import COLOURS, Calls, SixMethods, World
 
-OPERATIONS = [None, "get", "set", "delete", "get_many", "compare_and_set", "generations", "bump_generations", "clear"]
-ERRORS = [BackendError("gone"), OSError("no route"), TimeoutError(), ValueError("odd"), KeyError("k"), StopIteration()]
+OPERATIONS = [
+    None,
+    "get",
+    "set",
+    "delete",
+    "get_many",
+    "compare_and_set",
+    "generations",
+    "bump_generations",
+    "clear",
+]
+ERRORS = [
+    BackendError("gone"),
+    OSError("no route"),
+    TimeoutError(),
+    ValueError("odd"),
+    KeyError("k"),
+    StopIteration(),
+]
 
 
 class Unreliable:
@@ -24,6 +41,7 @@ class Unreliable:
         self.f = self.world.cached(cache=self.cache, tags=["k:{k}"])(lambda k: [k, self.calls()])
 
     def run(self, result):
+        """Return the result, awaited if need be."""
         return self.world.run(result)
 
 
@@ -115,6 +133,7 @@ class Liar(SixMethods):
     lie = None
 
     def get(self, key):
+        """Return the value, or what the lie makes of it."""
         value = super().get(key)
         return value if value is None or self.lie is None else self.lie(value)
 
@@ -153,7 +172,9 @@ def test_the_cache_of_a_shared_store_outlives_its_process(colour):
     calls = Calls()
     backend = SixMethods(clock=world.clock)
     functions = [
-        world.cached(cache=world.cache_over(backend), name="app.f", tags=["t"], ttl=60)(lambda k: [k, calls()])
+        world.cached(cache=world.cache_over(backend), name="app.f", tags=["t"], ttl=60)(
+            lambda k: [k, calls()]
+        )
         for _ in range(2)
     ]
     assert [world.run(f(1)) for f in functions] == [[1, 1]] * 2

@@ -72,7 +72,8 @@ def test_a_callable_ttl_sees_the_result_and_the_arguments(world):
 
 
 @pytest.mark.parametrize(
-    ("returned", "error"), [(-1, ConfigurationError), ("soon", ConfigurationError), (object(), OptionTypeError)]
+    ("returned", "error"),
+    [(-1, ConfigurationError), ("soon", ConfigurationError), (object(), OptionTypeError)],
 )
 def test_a_callable_ttl_that_returns_nonsense_raises(world, returned, error):
     """23: the error names the function; the call is counted as an error, and nothing is stored or left waiting."""
@@ -124,9 +125,9 @@ def test_the_decorators_ttl_wins_over_the_caches(world):
     """DESIGN, precedence: decorator > cache > library; None is a ttl, which is not the same as none given."""
     cache = world.cache_over(world.backend(), default_ttl=10)
     calls = Calls()
-    by_cache = world.cached(cache=cache)(lambda: calls())
-    by_decorator = world.cached(cache=cache, ttl=20)(lambda: calls())
-    for_ever = world.cached(cache=cache, ttl=None)(lambda: calls())
+    by_cache = world.cached(cache=cache)(lambda k=0: calls())
+    by_decorator = world.cached(cache=cache, ttl=20)(lambda k=0: calls())
+    for_ever = world.cached(cache=cache, ttl=None)(lambda k=0: calls())
     functions = (by_cache, by_decorator, for_ever)
     assert [f.cache_parameters()["ttl"] for f in functions] == [10, 20, None]
     assert [world.run(f()) for f in functions] == [1, 2, 3]
@@ -140,6 +141,6 @@ def test_a_caches_default_ttl_of_zero_stores_nothing(world):
     """DESIGN, precedence: a cache whose default is 0 stores only what says otherwise."""
     cache = world.cache_over(world.backend(), default_ttl=0)
     calls = Calls()
-    f = world.cached(cache=cache)(lambda: calls())
-    g = world.cached(cache=cache, ttl=5)(lambda: calls())
+    f = world.cached(cache=cache)(lambda k=0: calls())
+    g = world.cached(cache=cache, ttl=5)(lambda k=0: calls())
     assert [world.run(f()), world.run(f()), world.run(g()), world.run(g())] == [1, 2, 3, 3]

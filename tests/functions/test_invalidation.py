@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from cachelayer import Cache, cached
-from tests.functions.support import Background, Calls, Gate, SixMethods, World, until, waiters
+from tests.functions.support import Background, Calls, Gate, SixMethods, World, auntil, until, waiters
 
 #: How to invalidate f(1), whose tags are "t" and "user:1".
 WAYS = {
@@ -267,8 +267,7 @@ async def test_tasks_of_one_event_loop_are_fenced(make):
     leader = asyncio.ensure_future(f(1))
     waiter = asyncio.ensure_future(f(1))
     await started.wait()
-    while waiters(cache) < 1:
-        await asyncio.sleep(0)
+    await auntil(lambda: waiters(cache) == 1)
     version[0] = 2
     await cache.ainvalidate_tags("t")
     assert await f(1) == 2
@@ -393,8 +392,8 @@ def test_a_tag_reaches_entries_that_another_function_gave_it(world):
 def test_tags_survive_any_mix_of_lifetimes(world):
     """38: an entry that expired does not make its tag forget one that lives longer."""
     calls = Calls()
-    short = world.cached(ttl=1, tags=["t"])(lambda: calls())
-    long = world.cached(ttl=1000, tags=["t"])(lambda: calls())
+    short = world.cached(ttl=1, tags=["t"])(lambda k=0: calls())
+    long = world.cached(ttl=1000, tags=["t"])(lambda k=0: calls())
     assert [world.run(long()), world.run(short())] == [1, 2]
     world.clock.advance(10)
     assert [world.run(short()), world.run(long())] == [3, 1]

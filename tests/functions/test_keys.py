@@ -7,7 +7,8 @@ import functools
 import pathlib
 import sys
 import types
-from collections import Counter, OrderedDict, defaultdict, namedtuple
+import typing
+from collections import Counter, OrderedDict, defaultdict
 from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
@@ -66,10 +67,12 @@ class Model(pydantic.BaseModel):
     x: int
 
 
-Pair = namedtuple("Pair", "a b")
+class Pair(typing.NamedTuple):
+    a: object
+    b: object
 
 
-class Text(str):
+class Text(str):  # noqa: SLOT000 - it takes attributes
     pass
 
 
@@ -90,10 +93,13 @@ class Marked(list):
 
 
 def double(x):
+    """Be a function that can be an argument."""
     return 2 * x
 
 
 def multiplied(by):
+    """Return a decorator whose wrappers take the wrapped function's name."""
+
     def decorate(function):
         @functools.wraps(function)
         def wrapper(x):
@@ -134,6 +140,8 @@ def test_spellings_of_a_call_are_one_entry(world, spellings):
 
 
 def signatures():
+    """Return functions with spellings of one call each."""
+
     def positional_only(a, b=2, /): ...
     def keyword_only(*, a, b=2): ...
     def mixed(a, /, b=2, *, c=3): ...
@@ -168,9 +176,12 @@ def test_a_call_that_does_not_fit_raises_what_the_function_would(body, _):
         try:
             body(*args, **kwargs)
         except TypeError as error:
-            with pytest.raises(TypeError, match=body.__name__) as raised:
-                function(*args, **kwargs)
-            assert str(raised.value).split("(")[1] == str(error).split("(")[1]
+            expected = str(error).split("()")[1]
+        else:
+            continue
+        with pytest.raises(TypeError, match=body.__name__) as raised:
+            function(*args, **kwargs)
+        assert str(raised.value).endswith(expected)
 
 
 NINE = [1, 1.0, True, "1", b"1", Decimal(1), None, "", "None"]
@@ -243,14 +254,14 @@ DISTINCT = [
     slice(3),
     slice(3, None),
     dt.date(2025, 1, 1),
-    dt.datetime(2025, 1, 1),
-    dt.datetime(2025, 1, 1, tzinfo=dt.timezone.utc),
+    dt.datetime(2025, 1, 1),  # noqa: DTZ001 - without a zone is another value
+    dt.datetime(2025, 1, 1, tzinfo=dt.UTC),
     dt.datetime(2025, 1, 1, tzinfo=ZoneInfo("UTC")),
     dt.datetime(2025, 1, 1, tzinfo=ZoneInfo("Europe/Paris")),
     dt.datetime(2025, 10, 26, 2, 30, tzinfo=ZoneInfo("Europe/Paris")),
     dt.datetime(2025, 10, 26, 2, 30, tzinfo=ZoneInfo("Europe/Paris"), fold=1),
     dt.time(1, 2),
-    dt.time(1, 2, tzinfo=dt.timezone.utc),
+    dt.time(1, 2, tzinfo=dt.UTC),
     dt.timedelta(1),
     dt.timedelta(seconds=1),
     UUID(int=1),
@@ -312,6 +323,7 @@ def test_different_arguments_have_different_keys():
 
 
 def rows(n):
+    """Return a large array that differs in the middle."""
     values = np.arange(5000.0)
     values[2500] = n
     return values
@@ -335,7 +347,7 @@ EQUAL = {
     "array": (np.arange(5000), np.arange(5000)),
     "array order": (np.array([[1, 2], [3, 4]]), np.array([[1, 2], [3, 4]], order="F")),
     "sliced array": (np.arange(10)[::2], np.arange(0, 10, 2)),
-    "datetime": (dt.datetime(2025, 1, 1, tzinfo=dt.timezone.utc), dt.datetime(2025, 1, 1, tzinfo=dt.UTC)),
+    "datetime": (dt.datetime(2025, 1, 1, tzinfo=dt.UTC), dt.datetime(2025, 1, 1, tzinfo=dt.UTC)),
     "cache key": (Known(3), Known(3)),
 }
 
@@ -370,7 +382,15 @@ def test_no_strings_make_two_calls_collide(world, first, second):
 def test_positional_and_keyword_extras_do_not_collide(world):
     """3: f(("a", 1)) and f(a=1) of f(*a, **k) differ, and so do their relatives."""
     f = world.cached()(lambda *a, **k: [list(a), k])
-    calls = [((("a", 1),), {}), ((), {"a": 1}), (("a", 1), {}), (({"a": 1},), {}), ((), {}), (((),), {}), (({},), {})]
+    calls = [
+        ((("a", 1),), {}),
+        ((), {"a": 1}),
+        (("a", 1), {}),
+        (({"a": 1},), {}),
+        ((), {}),
+        (((),), {}),
+        (({},), {}),
+    ]
     for _ in range(2):
         for args, kwargs in calls:
             assert world.run(f(*args, **kwargs)) == [list(args), kwargs]
@@ -402,6 +422,7 @@ def test_keys_of_long_arguments_are_short():
 
 
 def nested(depth):
+    """Return lists in lists."""
     value = []
     for _ in range(depth):
         value = [value]
@@ -409,22 +430,26 @@ def nested(depth):
 
 
 def endless():
+    """Return a list that contains itself."""
     value = []
     value.append(value)
     return value
 
 
 def masked():
+    """Return an array with a mask."""
     return np.ma.masked_array([1, 2], mask=[False, True])
 
 
 def marked():
+    """Return a list with an attribute in a slot."""
     value = Marked([1])
     value.mark = 1
     return value
 
 
 def extended_text():
+    """Return a text with an attribute."""
     value = Text("a")
     value.more = 1
     return value
@@ -452,6 +477,7 @@ UNKEYABLE = {
 
 class Zone(dt.tzinfo):
     def utcoffset(self, when):
+        """Be a zone."""
         return dt.timedelta(0)
 
 
@@ -566,6 +592,8 @@ def test_explain_key_says_which_part_came_from_which_argument(world):
 
 
 def make_closure(factor):
+    """Return a cached closure."""
+
     @cached(cache=CLOSURES)
     def scaled(x):
         return factor * x
@@ -606,6 +634,7 @@ def f(x):
 
 
 def run_module(name, cache, result, options=""):
+    """Define f in a module, as importing or reloading it would."""
     module = sys.modules.setdefault(name, types.ModuleType(name))
     module.CACHE = cache
     exec(MODULE.format(result=result, options=options), vars(module))

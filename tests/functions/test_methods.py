@@ -4,8 +4,8 @@ import functools
 import gc
 import inspect
 import types
+import typing
 import weakref
-from collections import namedtuple
 from dataclasses import dataclass
 
 import pytest
@@ -22,6 +22,8 @@ def memory(colour):
 
 
 def service_class(world, **options):
+    """Return a class with a cached method."""
+
     class Service:
         def __init__(self, number):
             self.number = number
@@ -112,14 +114,17 @@ class Money(int):
 
     @cached(cache=Cache())
     def doubled(self):
+        """Return twice its value."""
         return int(self) * 2
 
 
-class Place(namedtuple("Place", "x y")):
-    __slots__ = ()
+class Place(typing.NamedTuple):
+    x: int
+    y: int
 
     @cached(cache=Cache())
     def total(self):
+        """Return the sum."""
         return self.x + self.y
 
 
@@ -129,6 +134,7 @@ class Frozen:
 
     @cached(cache=Cache())
     def doubled(self):
+        """Return twice its value."""
         return self.x * 2
 
 
@@ -212,7 +218,9 @@ def test_a_shared_store_wants_to_know_how_to_tell_instances_apart(colour):
     """11: without `__cache_key__` or key= the first call raises, names the method and says so."""
     world = World(colour, "six methods")
     kind = service_class(world, name="app.Service.method")
-    with pytest.raises(KeyingError, match=r"app\.Service\.method .* shared store.* Service .*__cache_key__.*key="):
+    with pytest.raises(
+        KeyingError, match=r"app\.Service\.method .* shared store.* Service .*__cache_key__.*key="
+    ):
         world.run(kind(1).method(1))
     by_key = service_class(world, key="service:{self.number}:{x}:{y}")
     assert [world.run(by_key(n).method(1)) for n in (1, 2, 1)] == [[1, 1, 0], [2, 1, 0], [1, 1, 0]]
@@ -390,9 +398,11 @@ def test_a_partialmethod_of_a_cached_method(memory):
 
 class Callable_:  # noqa: N801 - it stands for any class
     def __call__(self, x):
+        """Return it."""
         return x
 
     def method(self, x):
+        """Return it."""
         return x
 
 

@@ -1,5 +1,6 @@
-"""A cached function beside a simple model of it, under random calls, changes of the data, invalidations, expiry and
-failures: acceptance functions.md 23, 29, 34 to 36.
+"""A cached function beside a simple model of it: acceptance functions.md 23, 29, 34 to 36.
+
+Random calls, changes of the data, invalidations, expiry and failures, in any order.
 """
 
 import copy
@@ -20,11 +21,10 @@ class Missing(Exception):  # noqa: N818
     pass
 
 
-class Machine(RuleBasedStateMachine):
-    """Calls of f(k), whose data changes under it; `stored` is what the store must hold: value or error, and until when."""
+class _Machine(RuleBasedStateMachine):
+    """Calls of f(k), whose data changes under it; `stored` is what the store must hold, and until when."""
 
     colour, store = "sync", "memory"
-    options: dict[str, object] = {}
 
     def __init__(self):
         super().__init__()
@@ -142,7 +142,9 @@ class Machine(RuleBasedStateMachine):
 
 
 def machine(colour_, store_):
-    class OfOneKind(Machine):
+    """Return the machine for one colour and kind of storage."""
+
+    class OfOneKind(_Machine):
         colour, store = colour_, store_
 
     return OfOneKind
@@ -153,5 +155,5 @@ def machine(colour_, store_):
 def test_it_behaves_as_the_model(colour, store):
     """34 to 36: whatever is called in whatever order, each call gives what the model says, and is counted."""
     case = machine(colour, store).TestCase
-    case.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+    case.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
     case().runTest()

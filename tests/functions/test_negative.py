@@ -31,6 +31,7 @@ class Opaque(Exception):  # noqa: N818
 
 
 def failing(world, error, **options):
+    """Return a cached function that raises, and the count of its runs."""
     calls = Calls()
 
     def body(k):
@@ -41,7 +42,7 @@ def failing(world, error, **options):
 
 def test_exceptions_are_not_cached(world):
     """29: without cache_exceptions= each call runs the function, and each error is counted."""
-    f, calls = failing(world, NotFound)
+    f, _ = failing(world, NotFound)
     for number in (1, 2, 3):
         with pytest.raises(NotFound) as raised:
             world.run(f(1))
@@ -119,7 +120,9 @@ def test_a_cached_exception_has_no_frames_of_the_first_run(world):
     assert "body" not in [frame.name for frame in frames if frame.filename == __file__]
 
 
-@pytest.mark.parametrize("options", [{}, {"cache_exceptions": NotFound, "negative_ttl": 5}], ids=["not", "cached"])
+@pytest.mark.parametrize(
+    "options", [{}, {"cache_exceptions": NotFound, "negative_ttl": 5}], ids=["not", "cached"]
+)
 def test_nothing_of_the_callers_frames_is_kept(store, options):
     """29: after an error, what the function and its caller had in hand is freed at once."""
     world = World("sync", store)

@@ -1,5 +1,6 @@
-"""Many threads at once, switched every 10 us: no stale value after an invalidation returned (functions.md 34), and
-counters that add up exactly (observability.md 2).
+"""Many threads at once, switched every 10 us: acceptance functions.md 34, observability.md 2.
+
+No stale value is served after an invalidation returned, and counters add up exactly.
 """
 
 import random
@@ -64,7 +65,7 @@ def test_no_stale_value_is_served_after_an_invalidation_returned(world, way, opt
 
 @pytest.mark.parametrize("bound", [None, 40])
 def test_counters_add_up_exactly(colour, bound):
-    """obs 2: hits, misses and the rest sum up to the calls, in the function, in the cache and in the store."""
+    """Obs 2: hits, misses and the rest sum up to the calls, in the function, in the cache and in the store."""
     world = World(colour, "memory")
     backend = InMemoryBackend(max_entries=bound, clock=world.clock)
     cache = world.cache_over(backend)
@@ -125,7 +126,9 @@ def test_methods_of_instances_that_come_and_go_in_threads(colour):
         wrong = 0
         for turn in range(150):
             service = Service((thread, turn))
-            wrong += [world.run(service.method(k)) for k in (1, 2, 1)] != [(service.number, k) for k in (1, 2, 1)]
+            wrong += [world.run(service.method(k)) for k in (1, 2, 1)] != [
+                (service.number, k) for k in (1, 2, 1)
+            ]
         return wrong
 
     assert in_threads(6, work) == [0] * 6

@@ -34,10 +34,12 @@ class Service:
 
     @cached(cache=CACHE)
     async def amethod(self, x: int) -> int:
+        """Compute, async."""
         return x
 
 
 def bare(x):
+    """Return it."""
     return x
 
 
@@ -50,7 +52,15 @@ def test_name_signature_docstring_and_annotations_are_kept(function):
     inner = function.__wrapped__
     assert inspect.signature(function) == inspect.signature(inner)
     assert typing.get_type_hints(function) == typing.get_type_hints(inner)
-    for name in ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__", "__defaults__", "__code__"):
+    for name in (
+        "__name__",
+        "__qualname__",
+        "__module__",
+        "__doc__",
+        "__annotations__",
+        "__defaults__",
+        "__code__",
+    ):
         assert getattr(function, name) == getattr(inner, name)
     assert inspect.getsource(function) == inspect.getsource(inner)
     assert inspect.isfunction(function)
@@ -115,9 +125,15 @@ def test_two_functions_do_not_share_their_class_attributes():
 
 
 ODD = {
-    "parameters named as ours": lambda _place, _entry, _get=1, _slow=2, _type=3: [_place, _entry, _get, _slow, _type],
+    "parameters named as ours": lambda _place, _entry, _get=1, _slow=2, _type=3: [
+        _place,
+        _entry,
+        _get,
+        _slow,
+        _type,
+    ],
     "more of ours": lambda _now, _touch=2, _tick=3, _value=4, _id=5: [_now, _touch, _tick, _value, _id],
-    "defaults": lambda x=None, y={}, z=[]: [x, y, z],  # noqa: B006 - that is what is tested
+    "defaults": lambda x=None, y={}, z=[]: [x, y, z],
     "keyword": lambda *, value: [value],
     "lambda": lambda x: [x],
 }
@@ -147,7 +163,9 @@ def test_a_method_with_parameters_named_as_ours():
     assert [odd.method(1), odd.method(1), odd.method(1, 5)] == [[1, 1, 2], [1, 1, 2], [1, 5, 2]]
 
 
-@pytest.mark.parametrize("name", ["not a name", "class", "<lambda>", "é", "None", "_get", "_slow", "_make", "type", "x"])
+@pytest.mark.parametrize(
+    "name", ["not a name", "class", "<lambda>", "é", "None", "_get", "_slow", "_make", "type", "x"]
+)
 def test_a_function_of_any_name_is_cached(name):
     """15: a name that is no identifier is no trouble."""
 

@@ -138,7 +138,8 @@ def test_paths_are_matched_by_segments(pattern, path, matches):
     "path",
     ["/profile;x.css", "/profile%2fx.css", "/profile%2Fx.css", "/profile%252fx.css", "/static/..%2fprofile",
      "/static/../profile", "/static/./a", "/static/..", "/static/%2e%2e/profile", "/static\\..\\profile",
-     "/static/a%5c..", "/static/a%00", "/static/a\n", "/..%2fstatic/a.css", "/profile%3bx.css", "/..;/static/a"],
+     "/static/a%5c..", "/static/a%00", "/static/a\n", "/..%2fstatic/a.css", "/profile%3bx.css", "/..;/static/a",
+     "/profile%3fx.css", "/profile%23.css", "/static/a%09"],
 )  # fmt: skip
 @pytest.mark.parametrize("pattern", ["/*", "/*.css", "/static/*", "/{name}"])
 def test_a_path_that_may_be_another_matches_no_pattern(path, pattern):

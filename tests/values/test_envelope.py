@@ -33,7 +33,7 @@ def test_an_envelope_comes_back_as_it_was(envelope):
 
 @given(envelopes, st.data())
 def test_a_truncated_envelope_is_refused_or_loses_payload_alone(envelope, data):
-    """21: bytes that end too soon are a DecodingError, or the same envelope with less payload for its codec to judge."""
+    """21: bytes that end too soon are a DecodingError, or the envelope with less payload, for its codec to judge."""
     packed = pack(envelope)
     cut = packed[: data.draw(st.integers(0, len(packed) - 1))] if packed else b""
     try:
@@ -74,7 +74,9 @@ def test_another_version_is_refused(version):
         unpack(packed[:2] + bytes([version]) + packed[3:])
 
 
-@pytest.mark.parametrize("data", [None, "text", bytearray(b"\xc1L"), memoryview(b"x"), 7], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize(
+    "data", [None, "text", bytearray(b"\xc1L"), memoryview(b"x"), 7], ids=lambda x: type(x).__name__
+)
 def test_what_is_no_bytes_is_refused(data):
     """21: a backend that returns something else is a miss, not a TypeError."""
     with pytest.raises(DecodingError, match=f"not bytes but {type(data).__name__}"):
@@ -83,7 +85,12 @@ def test_what_is_no_bytes_is_refused(data):
 
 @pytest.mark.parametrize(
     "change",
-    [{"label": "x" * 70_000}, {"tags": (("x" * 70_000, b""),)}, {"tags": (("t", b"x" * 300),)}, {"label": "\ud800"}],
+    [
+        {"label": "x" * 70_000},
+        {"tags": (("x" * 70_000, b""),)},
+        {"tags": (("t", b"x" * 300),)},
+        {"label": "\ud800"},
+    ],
     ids=["label", "tag", "generation", "surrogate"],
 )
 def test_what_does_not_fit_is_an_encoding_error(change):

@@ -21,6 +21,7 @@ class Zone(dt.tzinfo):
         self.hours = hours
 
     def utcoffset(self, when):
+        """Be a zone."""
         return dt.timedelta(hours=self.hours)
 
     def __getinitargs__(self):
@@ -93,15 +94,20 @@ def test_a_time_with_a_zone_of_ones_own_is_copied():
 plain = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary()),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3), st.tuples(inner, inner)
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        st.tuples(inner, inner),
     ),
     max_leaves=10,
 )
 
 
 def parts(value):
+    """Yield every part of a value with its address."""
     yield id(value), value
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
+    for item in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    ):
         yield from parts(item)
 
 
@@ -111,7 +117,9 @@ def test_two_copies_share_nothing_that_can_be_changed(value):
     kept = snapshot(value)
     one, two = kept.value(), kept.value()
     assert repr(one) == repr(two) == repr(value)
-    mutable = [{place for place, part in parts(each) if isinstance(part, (list, dict))} for each in (one, two, value)]
+    mutable = [
+        {place for place, part in parts(each) if isinstance(part, (list, dict))} for each in (one, two, value)
+    ]
     assert not mutable[0] & mutable[1]
     assert not mutable[0] & mutable[2]
 
@@ -132,6 +140,7 @@ def test_what_cannot_be_copied_is_refused(value):
 
 
 def fails():
+    """Fail, as unpickling."""
     raise OSError("gone")
 
 

@@ -16,7 +16,7 @@ from cachelayer.values.tree import decode_tree, encode_tree
 ZONES = st.one_of(
     st.none(),
     st.timezones(),
-    st.just(dt.timezone.utc),
+    st.just(dt.UTC),
     st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)).map(dt.timezone),
     st.builds(dt.timezone, st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23)), st.text("abc")),
 )
@@ -82,8 +82,12 @@ def test_foreign_bytes_raise_nothing_but_decoding_errors(data):
 
 
 json_like = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-5, 20), st.text(max_size=3), st.binary(max_size=3), st.floats()),
-    lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(st.text(max_size=2), inner, max_size=3)),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-5, 20), st.text(max_size=3), st.binary(max_size=3), st.floats()
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=5), st.dictionaries(st.text(max_size=2), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 
@@ -109,11 +113,12 @@ class Level(enum.IntEnum):
     LOW = 1
 
 
-class Text(str):
+class Text(str):  # noqa: SLOT000 - it takes attributes
     pass
 
 
 def endless():
+    """Return a list that contains itself."""
     value = []
     value.append(value)
     return value

@@ -50,7 +50,7 @@ class Shape(msgspec.Struct):
     name: str
 
 
-UTC = dt.datetime(2025, 1, 1, tzinfo=dt.timezone.utc)
+UTC = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 PARIS = dt.datetime(2025, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Paris"))
 
 GOOD = {

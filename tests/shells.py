@@ -1,0 +1,264 @@
+"""One source for both shells: an origin is written once, and asked through the ASGI or the WSGI middleware."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote, unquote_to_bytes
+
+from cachelayer import Cache, CacheBackend, InMemoryBackend
+from cachelayer.asgi import CacheMiddleware as AsgiMiddleware
+from cachelayer.http.dates import format_date
+from cachelayer.testing import FakeClock, MinimalBackend
+from cachelayer.wsgi import CacheMiddleware as WsgiMiddleware
+
+SHELLS: Final = ("asgi", "wsgi")
+STORES: Final = ("memory", "six methods")
+
+
+class SixMethods(MinimalBackend):
+    """A user's own backend: six methods, and other processes see what is in it."""
+
+    shared = True
+
+
+class Asked(NamedTuple):
+    """A request as the origin sees it."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+
+
+class Reply(NamedTuple):
+    """What the origin answers: field lines such as "Vary: X", and a body, whole or in parts, which may raise."""
+
+    lines: Iterable[str] = ()
+    body: bytes | Iterable[bytes] = b"body"
+    status: int = 200
+
+
+class Response(NamedTuple):
+    """What the client gets."""
+
+    status: int
+    lines: list[tuple[str, str]]
+    body: bytes
+    error: BaseException | None = None
+
+    def get(self, name: str) -> str | None:
+        """Return the lines of a field, joined, or None."""
+        values = [value for field, value in self.lines if field.lower() == name.lower()]
+        return ", ".join(values) if values else None
+
+    @property
+    def status_field(self) -> str:
+        """What Cache-Status says."""
+        return self.get("cache-status") or ""
+
+    @property
+    def plain(self) -> tuple[int, list[tuple[str, str]], bytes]:
+        """All that must be the same for a hit and the miss before it."""
+        own = ("age", "cache-status")
+        return self.status, [line for line in self.lines if line[0] not in own], self.body
+
+
+Origin = Callable[[Asked], Reply]
+
+
+def echo(*lines: str) -> Origin:
+    """Return an origin that answers with these fields, and with what it was asked."""
+    return lambda asked: Reply(lines, repr(asked).encode("utf-8", "backslashreplace"))
+
+
+def numbered(*lines: str) -> Origin:
+    """Return an origin that answers with these fields, and with how often it was asked before."""
+    calls = iter(range(10**9))
+    return lambda asked: Reply(lines, str(next(calls)).encode())
+
+
+def pairs(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """Return names and values of lines such as "Vary: X"."""
+    split = (line.partition(":") for line in lines)
+    return [(name, value.removeprefix(" ")) for name, _, value in split]
+
+
+def run_async(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end, in a thread of its own where an event loop runs here already."""
+    if asyncio._get_running_loop() is None:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+class Site:
+    """An origin behind one of the middlewares, over one kind of store, on a clock that stands still.
+
+    Args:
+        shell: "asgi" or "wsgi".
+        store: "memory" or "six methods".
+        origin: what answers.
+        route: the label or path template that the origin names, or None.
+        backend: the store, if not one of the kind, and its clock.
+        clock: that of `backend`.
+        namespace: of the cache.
+        name_route: the middleware's `route=`.
+        options: of the middleware.
+    """
+
+    def __init__(
+        self,
+        shell: str,
+        store: str,
+        origin: Origin,
+        *,
+        route: str | None = "/x",
+        backend: CacheBackend | None = None,
+        clock: FakeClock | None = None,
+        namespace: str = "",
+        name_route: Callable[[Any], Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self.clock = clock or FakeClock()
+        self.shell = shell
+        self.calls = 0
+        self.store = backend or (InMemoryBackend if store == "memory" else SixMethods)(clock=self.clock)
+        self.cache = Cache(self.store, clock=self.clock, namespace=namespace)
+        self._origin, self._name = origin, route
+        middleware: Any = AsgiMiddleware if shell == "asgi" else WsgiMiddleware
+        app = self._asgi if shell == "asgi" else self._wsgi
+        self.middleware = middleware(app, cache=self.cache, route=name_route, **options)
+
+    # -- the client -------------------------------------------------------------------------------------------
+
+    def get(self, target: str = "/a", *lines: str, method: str = "GET", scheme: str = "http") -> Response:
+        """Send a request and read the whole response."""
+        path, _, query = target.partition("?")
+        headers = pairs(lines)
+        if not any(name.lower() == "host" for name, _ in headers):
+            headers.insert(0, ("Host", "example.org"))
+        send = self._send_asgi if self.shell == "asgi" else self._send_wsgi
+        return send(method, scheme, path, query, headers)
+
+    def counts(self, label: str = "GET /x") -> dict[str, int]:
+        """Return the outcomes counted under a label, without those that are 0."""
+        found = self.middleware.stats().routes.get(label)
+        names = ("hit", "miss", "uncacheable", "bypass", "error")
+        return {} if found is None else {name: n for name in names if (n := getattr(found, name))}
+
+    def reasons(self, label: str = "GET /x") -> dict[str, int]:
+        """Return the reasons counted under a label."""
+        return dict(self.middleware.stats().routes[label].reasons)
+
+    def date(self, offset: float = 0.0) -> str:
+        """Return an HTTP-date some seconds from now."""
+        return format_date(self.clock() + offset).decode()
+
+    # -- ASGI -------------------------------------------------------------------------------------------------
+
+    def _send_asgi(self, method: str, scheme: str, path: str, query: str, headers: list[tuple[str, str]]) -> Response:
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": scheme,
+            "path": unquote(path),
+            "raw_path": path.encode("latin-1"),
+            "query_string": query.encode("latin-1"),
+            "root_path": "",
+            "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+            "server": ("127.0.0.1", 80),
+            "client": ("127.0.0.1", 5000),
+        }
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        error = None
+        try:
+            run_async(self.middleware(scope, receive, send))
+        except Exception as raised:
+            error = raised
+        start = sent[0] if sent else {"status": 500, "headers": []}
+        lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
+        body = b"".join(message.get("body", b"") for message in sent[1:])
+        return Response(start["status"], lines, body, error)
+
+    async def _asgi(self, scope: Any, receive: Any, send: Any) -> None:
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            field, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            headers[field] = f"{headers[field]},{text}" if field in headers else text
+        self.calls += 1
+        if self._name is not None:
+            scope["cachelayer.route"] = self._name
+        asked = Asked(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers)
+        reply = self._origin(asked)
+        lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs(reply.lines)]
+        await send({"type": "http.response.start", "status": reply.status, "headers": lines})
+        if isinstance(reply.body, bytes):
+            await send({"type": "http.response.body", "body": b"" if asked.method == "HEAD" else reply.body})
+            return
+        for part in reply.body:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    # -- WSGI -------------------------------------------------------------------------------------------------
+
+    def _send_wsgi(self, method: str, scheme: str, path: str, query: str, headers: list[tuple[str, str]]) -> Response:
+        environ = {
+            "REQUEST_METHOD": method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote_to_bytes(path.encode("latin-1")).decode("latin-1"),
+            "QUERY_STRING": query,
+            "RAW_URI": f"{path}?{query}" if query else path,
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "wsgi.url_scheme": scheme,
+        }
+        for name, value in headers:
+            key = name.upper().replace("-", "_")
+            key = key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else "HTTP_" + key
+            environ[key] = f"{environ[key]},{value}" if key in environ else value
+        started: list[Any] = []
+        body: list[bytes] = []
+
+        def start_response(status: str, lines: Any, exc_info: Any = None) -> Any:
+            started[:] = [int(status[:3]), [(name, value) for name, value in lines]]
+            return body.append
+
+        error = None
+        try:
+            result = self.middleware(environ, start_response)
+            try:
+                body.extend(result)
+            finally:
+                if hasattr(result, "close"):
+                    result.close()
+        except Exception as raised:
+            error = raised
+        status, lines = started or (500, [])
+        return Response(status, lines, b"".join(body), error)
+
+    def _wsgi(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        headers = {
+            key.removeprefix("HTTP_").replace("_", "-").lower(): value
+            for key, value in environ.items()
+            if key.startswith("HTTP_") or key in ("CONTENT_LENGTH", "CONTENT_TYPE")
+        }
+        self.calls += 1
+        if self._name is not None:
+            environ["cachelayer.route"] = self._name
+        asked = Asked(environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"], headers)
+        reply = self._origin(asked)
+        start_response(f"{reply.status} Whatever", pairs(reply.lines))
+        if isinstance(reply.body, bytes):
+            return [b"" if asked.method == "HEAD" else reply.body]
+        return iter(reply.body)
