@@ -18,6 +18,7 @@ from cachelayer.errors import (
 )
 from cachelayer.events import CacheEvent, EventKind, Listener
 from cachelayer.functions import cached
+from cachelayer.http import Rule
 from cachelayer.outcomes import Outcome
 from cachelayer.stats import RouteStats, StatsSnapshot
 
@@ -41,6 +42,7 @@ __all__ = [
     "OptionTypeError",
     "Outcome",
     "RouteStats",
+    "Rule",
     "StatsSnapshot",
     "UnsupportedOperationError",
     "backend_from_url",

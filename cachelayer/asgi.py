@@ -103,6 +103,20 @@ class CacheMiddleware:
         return self._caching.stats()
 
 
+def objection_in(scope: Scope) -> Reason | None:
+    """Return why the application's use of its session keeps the response from being stored, or None.
+
+    A session's middleware that stands outside of the cache adds its Set-Cookie and Vary only after the response was
+    stored. The session itself is in the scope, by a convention that Starlette began.
+    """
+    session = scope.get("session")
+    if session is None:
+        return None
+    if getattr(session, "modified", False):
+        return Reason.SET_COOKIE
+    return Reason.SESSION_COOKIE if getattr(session, "accessed", bool(session)) else None
+
+
 def check_app(app: object) -> None:
     """Raise OptionTypeError unless `app` can be called as an ASGI application."""
     remedy = "pass the application itself: CacheMiddleware(app), or app.add_middleware(CacheMiddleware)"
@@ -235,7 +249,7 @@ class _Forwarding:
             raise
 
     def _start(self, message: Message) -> Message:
-        headers = self._exchange.start(head_of(message), self._scope)
+        headers = self._exchange.start(head_of(message), self._scope, objection_in(self._scope))
         return message if headers is None else {**message, "headers": [*headers]}
 
     async def _collect(self, kind: str, message: Message) -> None:

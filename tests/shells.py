@@ -1,6 +1,7 @@
 """One source for both shells: an origin is written once, and asked through the ASGI or the WSGI middleware."""
 
 import asyncio
+import atexit
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
@@ -84,10 +85,15 @@ def pairs(lines: Iterable[str]) -> list[tuple[str, str]]:
     return [(name, value.removeprefix(" ")) for name, _, value in split]
 
 
+#: One for all tests: making a loop, and the threads behind it, takes longer than a request.
+_loop = asyncio.Runner()
+atexit.register(_loop.close)
+
+
 def run_async(work: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine to its end, in a thread of its own where an event loop runs here already."""
     if asyncio._get_running_loop() is None:
-        return asyncio.run(work)
+        return _loop.run(work)
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
 

@@ -282,9 +282,10 @@ class Engine:
     def unencodable(self, policy: Policy, error: EncodingError) -> Exception | None:
         """Warn, once for each label, that a result cannot be stored; where policy is strict, return what to raise."""
         label = policy.label
+        remedy = "" if self.storage.local else "annotate the return type with a dataclass, Struct, NamedTuple or Enum, "
         message = (
-            f"the result of {label} cannot be cached: {error}. Return plain values, annotate the return type with a "
-            f"dataclass, msgspec.Struct, NamedTuple or Enum, or leave such results out with condition="
+            f"the result of {label} cannot be cached: {error}. Return plain values, {remedy}"
+            f"or leave such results out with condition="
         )
         if policy.strict:
             return EncodingError(message)

@@ -12,7 +12,7 @@ from cachelayer.cache import Cache, choose_cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
 from cachelayer.functions.core import FunctionCore
-from cachelayer.functions.options import FunctionOptions, Ttl
+from cachelayer.functions.options import OPTION_NAMES, FunctionOptions, Ttl
 from cachelayer.functions.wrappers import AsyncCachedFunction, CachedFunction, make_wrapper
 from cachelayer.values.kinds import type_of
 
@@ -73,12 +73,14 @@ def cached(  # noqa: D417 - its options are those of the last overload
         ttl: lifetime of a result: seconds, `timedelta`, text like "2h5m", None for ever, or a callable of the
             result and the arguments that returns one of these; 0 stores nothing. Default: the cache's.
         key: a template of the parameters such as "user:{user_id}", or a callable with the function's own
-            signature that returns the key. Default: the function and all its arguments.
+            signature that returns the key. It is the whole key: functions whose keys are the same share one entry,
+            so begin it with what the value is. Default: the function and all its arguments.
         tags: templates; `cache.invalidate_tags` removes all entries of a tag at once.
         ignore: names of parameters that make no difference to the result.
         cache: where to store. Default: the process's, see `configure`.
         backend: a backend or URL to store in, instead of `cache`.
-        name: the label in keys and statistics. Default: `module.qualname`.
+        name: the label in keys and statistics. Functions of one name share their entries. Default:
+            `module.qualname`, and functions made inside others are kept apart.
         condition: called with the result; where it returns false the result is not stored.
         cache_exceptions: classes of exceptions to cache too, for `negative_ttl`.
         negative_ttl: lifetime of a cached exception.
@@ -90,6 +92,10 @@ def cached(  # noqa: D417 - its options are those of the last overload
         OptionTypeError: an option has the wrong type, or this cannot be decorated (a TypeError).
     """
     choose = choose_cache(cache, backend)
+    unknown = sorted(set(options) - set(OPTION_NAMES))
+    if unknown:
+        names = ", ".join(("cache", "backend", *OPTION_NAMES))
+        raise OptionTypeError(f"@cached has no option {', '.join(unknown)}; it has {names}")
     checked = FunctionOptions(**options)
     if function is None:
         return partial(_decorate, options=checked, choose=choose)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import ConfigurationError, OptionTypeError
@@ -66,6 +66,10 @@ class FunctionOptions:
 
     def _put(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
+
+
+#: What `@cached` takes beside `cache` and `backend`.
+OPTION_NAMES: Final = tuple(field.name for field in fields(FunctionOptions))
 
 
 def _names(option: str, value: Iterable[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ CACHELAYER = {
     "BACKEND": "memory://",    # a URL or a backend; left out: CACHELAYER_URL in the environment, else memory
     "NAMESPACE": "shop",       # keeps this site's entries apart from others' in the same store
     "DEFAULT_TTL": 60,         # of responses and functions that name no lifetime; left out: by their headers only
-    "RULES": [Rule(...)],
+    "RULES": [{"path": "/airports/*", "ttl": "5m"}],    # what a Rule takes, or Rules
     "CACHE_STATUS": None,      # and so on: every option of `cachelayer.asgi.CacheMiddleware`, in capitals
 }
 """
@@ -19,7 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 import cachelayer
-from cachelayer import Cache, StatsSnapshot
+from cachelayer import Cache, Rule, StatsSnapshot
 from cachelayer.errors import CacheLayerError
 from cachelayer.exchange import Caching, option_names
 
@@ -82,7 +82,10 @@ def read_settings() -> dict[str, Any]:
         raise ImproperlyConfigured(
             f"CACHELAYER has {', '.join(unknown)}; it can have {', '.join(sorted(_NAMES))}"
         )
-    return {_NAMES[name]: value for name, value in given.items()}
+    options = {_NAMES[name]: value for name, value in given.items()}
+    if "rules" in options:
+        options["rules"] = [Rule(**rule) if isinstance(rule, dict) else rule for rule in options["rules"]]
+    return options
 
 
 def _make(options: dict[str, Any]) -> Caching:

@@ -129,8 +129,8 @@ def _start(exchange: Exchange, request: HttpRequest, response: HttpResponseBase)
     if session is not None and session.accessed:
         # Where the session's middleware is outside of this one, it will only say so later.
         patch_vary_headers(response, ("Cookie",))
-    token = Reason.SET_COOKIE if request.META.get("CSRF_COOKIE_NEEDS_UPDATE") else None
-    headers = exchange.start(_head(response), _env(request), token)
+    objection = Reason.SET_COOKIE if _will_set_cookie(request) else None
+    headers = exchange.start(_head(response), _env(request), objection)
     for name, value in () if headers is None else headers:
         _put(response, name, value)
     if not exchange.collecting:
@@ -141,6 +141,16 @@ def _start(exchange: Exchange, request: HttpRequest, response: HttpResponseBase)
         return False
     exchange.feed(cast(HttpResponse, response).content)
     return True
+
+
+def _will_set_cookie(request: HttpRequest) -> bool:
+    """Whether middleware that may stand outside of this one is going to set a cookie for this visitor."""
+    session, messages = getattr(request, "session", None), getattr(request, "_messages", None)
+    return bool(
+        request.META.get("CSRF_COOKIE_NEEDS_UPDATE")
+        or (session is not None and session.modified)
+        or (messages is not None and (messages.added_new or messages.used))
+    )
 
 
 def _put(response: HttpResponseBase, name: bytes, value: bytes) -> None:

@@ -151,6 +151,7 @@ UNSAFE = {
     "path": (None, pathlib.PurePosixPath("a")),
     "pydantic": (Model, Model(x=1)),
     "surrogate": (None, {"name": "\udcff"}),
+    "annotation that leads nowhere": ("NoSuchName", Point(1.0)),
 }
 
 

@@ -53,7 +53,6 @@ def starlette(tmp_path, **options):
         Mount("/files", StaticFiles(directory=tmp_path)),
         Mount("/plain", Router([Route("/r/{a}", show)])),
         Host("{tenant}.example.org", Router([Route("/tenant/{a}", show)])),
-        Mount("", routes=[Route("/unprefixed/{a}", show)]),
     ]
     return Starlette(routes=routes, **options)
 
@@ -105,7 +104,6 @@ STARLETTE = [
     ("GET", "/files/file.txt", "GET /files/{path}"),
     ("GET", "/files/none.txt", "GET /files/{path}"),
     ("GET", "/plain/r/1", "GET /plain/r/{a}"),
-    ("GET", "/unprefixed/1", "GET /unprefixed/{a}"),
     ("GET", "/nothing", "<unmatched>"),
     ("GET", "/users/x", "<unmatched>"),
     ("GET", "/sub/nothing", "<unmatched>"),
@@ -152,6 +150,13 @@ def test_a_label_is_found_though_the_scope_comes_back_empty(tmp_path, method, pa
     app = starlette(tmp_path, middleware=[Middleware(CacheMiddleware, cache=(cache := Cache())), Middleware(Passing)])
     TestClient(app).request(method, path)
     assert list(cache.stats().routes) == [label]
+
+
+def test_a_mount_without_a_path_adds_nothing():
+    """Its routes are labelled as if they stood outside."""
+    app = Starlette(routes=[Route("/a", show), Mount("", routes=[Route("/b/{c}", show)])])
+    assert labels(app, "GET", "/b/1") == ["GET /b/{c}"]
+    assert labels(app, "GET", "/nothing") == ["<unmatched>"]
 
 
 @pytest.mark.parametrize("root_path", ["", "/proxied"])
@@ -271,9 +276,9 @@ def test_an_error_of_a_view_is_the_views():
         raise RuntimeError("mine")
 
     cache = Cache()
-    client = TestClient(CacheMiddleware(Starlette(routes=[Route("/a/{b}", page)]), cache=cache))
+    app = Starlette(routes=[Route("/a/{b}", page)], middleware=[Middleware(CacheMiddleware, cache=cache)])
     with pytest.raises(RuntimeError, match="mine"):
-        client.get("/a/1")
+        TestClient(app).get("/a/1")
     assert cache.stats().routes["GET /a/{b}"].error == 1
 
 

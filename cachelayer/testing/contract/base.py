@@ -28,6 +28,9 @@ class ContractBase:
     supports_touch: ClassVar[bool] = True
     #: `incr()` works; else it raises NotImplementedError.
     supports_incr: ClassVar[bool] = True
+    #: `add`, `compare_and_set`, `incr` and locks are atomic among processes, where the backend is shared. The defaults
+    #: of `CacheBackend` are so within one process only: a shared store overrides them, or says False here.
+    atomic_among_processes: ClassVar[bool] = True
     #: `clear()` returns how many entries it removed; else 0.
     counts_cleared: ClassVar[bool] = True
     #: Generations and locks are seen neither in `keys()` nor in counts.
@@ -94,6 +97,7 @@ class ContractBase:
     def in_processes(self, colour: Colour, work: Callable[[CacheBackend, int], Any]) -> list[Any]:
         """Run `work(backend, number)` in four processes at once, each with a backend of its own."""
         self.needs(hasattr(os, "fork"), "processes are made by fork")
+        self.needs(self.atomic_among_processes, "its operations are atomic within one process")
 
         def run(number: int) -> Any:
             with in_colour(self.make_backend(), colour) as ops:
