@@ -13,6 +13,7 @@ from cachelayer.cache import URL_VARIABLE
 from cachelayer.errors import ConfigurationError, OptionTypeError
 from cachelayer.exchange import option_names
 from cachelayer.functions.decorator import Decorator
+from cachelayer.values.kinds import type_of
 from cachelayer.wsgi import CacheMiddleware
 from cachelayer_flask.functions import AppFunction
 from cachelayer_flask.labels import route_label
@@ -106,7 +107,10 @@ class CacheLayer:
                     f"{name}= is the application's: leave it out, or use cachelayer.cached"
                 )
 
-        def decorate(decorated: Any) -> AppFunction:
+        def decorate(decorated: Any) -> Any:
+            if isinstance(decorated, (classmethod, staticmethod)):
+                kind: Any = type_of(decorated)
+                return kind(decorate(decorated.__func__))
             return AppFunction(decorated, options, lambda: self.cache)
 
         return cast(Decorator, decorate) if function is None else decorate(function)
