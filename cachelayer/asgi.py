@@ -141,9 +141,9 @@ def check_app(app: object) -> None:
 def request_of(scope: Scope) -> Request:
     """Return the request that a scope stands for."""
     headers = tuple(scope["headers"])
-    path, original = request_path(
-        scope.get("raw_path") or b"", scope["path"].encode("utf-8", "surrogatepass")
-    )
+    given: str = scope["path"]
+    decoded = given.encode() if given.isascii() else given.encode("utf-8", "surrogatepass")
+    path, original = request_path(scope.get("raw_path") or b"", decoded)
     # Most servers give Host first; of the others the engine finds it before it looks at this.
     host = None if headers and headers[0][0] == b"host" else _host(scope)
     query = scope.get("query_string") or b""

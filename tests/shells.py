@@ -163,7 +163,9 @@ class Site:
 
     # -- ASGI -------------------------------------------------------------------------------------------------
 
-    def _send_asgi(self, method: str, scheme: str, path: str, query: str, headers: list[tuple[str, str]]) -> Response:
+    def _send_asgi(
+        self, method: str, scheme: str, path: str, query: str, headers: list[tuple[str, str]]
+    ) -> Response:
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -189,7 +191,7 @@ class Site:
         error = None
         try:
             run_async(self.middleware(scope, receive, send))
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 - as a server does
             error = raised
         start = sent[0] if sent else {"status": 500, "headers": []}
         lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
@@ -217,7 +219,9 @@ class Site:
 
     # -- WSGI -------------------------------------------------------------------------------------------------
 
-    def _send_wsgi(self, method: str, scheme: str, path: str, query: str, headers: list[tuple[str, str]]) -> Response:
+    def _send_wsgi(
+        self, method: str, scheme: str, path: str, query: str, headers: list[tuple[str, str]]
+    ) -> Response:
         environ = {
             "REQUEST_METHOD": method,
             "SCRIPT_NAME": "",
@@ -248,7 +252,7 @@ class Site:
             finally:
                 if hasattr(result, "close"):
                     result.close()
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 - as a server does
             error = raised
         status, lines = started or (500, [])
         return Response(status, lines, b"".join(body), error)

@@ -267,7 +267,11 @@ BAD = {
     "ttl: nan": ({"default_ttl": float("nan")}, ConfigurationError, "default_ttl=nan"),
     "ttl: type": ({"default_ttl": [1]}, OptionTypeError, "default_ttl cannot be list"),
     "clock": ({"clock": 5}, OptionTypeError, "clock must be a callable"),
-    "clock beside a backend": ({"clock": 5, "backend": MinimalBackend()}, OptionTypeError, "clock must be a callable"),
+    "clock beside a backend": (
+        {"clock": 5, "backend": MinimalBackend()},
+        OptionTypeError,
+        "clock must be a callable",
+    ),
     "unknown": ({"ttl": 5}, TypeError, "ttl"),
 }
 

@@ -39,4 +39,4 @@ def age_field(seconds: int) -> tuple[bytes, bytes]:
 
 def current_age(stored: StoredResponse, now: float) -> float:
     """Return how old a stored response is now; a clock that went backwards makes none younger."""
-    return stored.initial_age + max(0.0, now - stored.response_time)
+    return stored.initial_age + (now - stored.response_time if now > stored.response_time else 0.0)

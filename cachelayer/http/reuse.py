@@ -54,6 +54,10 @@ def evaluate(entry: Entry | None, plan: Plan, now: float) -> Reuse:
         plan: of the request; one that bypasses is forwarded for its own reason.
         now: epoch seconds.
     """
+    if isinstance(entry, StoredResponse) and not (plan.fields or entry.vary or entry.no_cache):
+        # Most hits: nothing in the request or the response asks for a closer look.
+        if now < entry.fresh_until and plan.key is not None:
+            return FRESH
     decision = _select(entry, plan, now)
     if decision.forward is not None and plan.directives.items and plan.directives.has(b"only-if-cached"):
         return GATEWAY_TIMEOUT

@@ -15,6 +15,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 _ORIGIN: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 #: What stands in a path as it is (RFC 3986, section 3.3).
 _SAFE: Final = "/~!$&'()*+,;=:@"
+_PLAIN: Final = bytes(byte for byte in range(0x80) if chr(byte).isalnum() or chr(byte) in _SAFE + "_.-")
 
 
 def request_path(raw: bytes, path: bytes) -> tuple[bytes, bytes | None]:
@@ -27,8 +28,13 @@ def request_path(raw: bytes, path: bytes) -> tuple[bytes, bytes | None]:
     if raw == path:
         return raw, None
     if not raw:
-        return quote_from_bytes(path, _SAFE).encode(), None
+        return _quoted(path), None
     sent = _ORIGIN.sub(b"", raw, count=1) if not raw.startswith(b"/") else raw
     if unquote_to_bytes(sent) == path:
         return sent, None
-    return quote_from_bytes(path, _SAFE).encode(), sent
+    return _quoted(path), sent
+
+
+def _quoted(path: bytes) -> bytes:
+    # Most paths are as they would be.
+    return quote_from_bytes(path, _SAFE).encode() if path.translate(None, _PLAIN) else path

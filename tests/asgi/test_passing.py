@@ -79,7 +79,10 @@ def test_other_messages_pass_and_harm_nothing(extra):
 
 @pytest.mark.parametrize(
     "elsewhere",
-    [{"type": "http.response.pathsend", "path": "/etc/hostname"}, {"type": "http.response.zerocopysend", "file": 3}],
+    [
+        {"type": "http.response.pathsend", "path": "/etc/hostname"},
+        {"type": "http.response.zerocopysend", "file": 3},
+    ],
     ids=lambda message: message["type"],
 )
 def test_a_body_that_the_server_takes_from_a_file_is_not_stored(elsewhere):
@@ -103,12 +106,21 @@ def test_a_response_with_trailers_is_not_stored():
 
 @pytest.mark.parametrize(
     "headers",
-    [[("x", "1")], [(b"cache-control", "max-age=60")], [b"x"], 5, [(b"a", b"b", b"c")], [(bytearray(b"cache-control"), b"")]],
+    [
+        [("x", "1")],
+        [(b"cache-control", "max-age=60")],
+        [b"x"],
+        5,
+        [(b"a", b"b", b"c")],
+        [(bytearray(b"cache-control"), b"")],
+    ],
     ids=["text", "text value", "no pair", "number", "triple", "bytearray"],
 )
 def test_a_malformed_response_goes_on_to_the_server(headers):
     """Which will say what it thinks of it; it is not stored."""
-    server = Server(sends({"type": START, "status": 200, "headers": headers}, body()), default_ttl=60, cache_status=None)
+    server = Server(
+        sends({"type": START, "status": 200, "headers": headers}, body()), default_ttl=60, cache_status=None
+    )
     assert server.send()[0]["headers"] == headers
     server.send()
     assert server.app.calls == 2
@@ -133,7 +145,11 @@ def test_a_response_without_status_goes_on_to_the_server():
         scope(headers=[], server=("/run/app.sock", None)),
         scope(headers=[], server=("::1", 8000)),
         scope(method="\x00"),
-        {key: value for key, value in scope().items() if key not in ("raw_path", "query_string", "scheme", "server")},
+        {
+            key: value
+            for key, value in scope().items()
+            if key not in ("raw_path", "query_string", "scheme", "server")
+        },
     ],
     ids=range(12),
 )

@@ -153,7 +153,9 @@ async def test_a_cancelled_request_stores_nothing_and_stays_cancelled():
     assert not server.middleware._caching.bind().flights._computing.under_way
 
 
-@pytest.mark.parametrize("messages", [[], [start()], [start(), body(b"a", more=True)]], ids=["none", "head", "part"])
+@pytest.mark.parametrize(
+    "messages", [[], [start()], [start(), body(b"a", more=True)]], ids=["none", "head", "part"]
+)
 async def test_an_application_that_stops_early_stores_nothing(messages):
     """It is counted once, and the server sees what it would have seen without us."""
     server = Server(sends(*messages))

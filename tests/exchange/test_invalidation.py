@@ -82,7 +82,9 @@ def test_nothing_stays_behind_after_a_request(site):
     def origin(asked):
         if asked.path == "/error":
             raise OSError("gone")
-        return Reply([FRESH] if asked.path != "/un" else [], iter([b"x" * 20]) if asked.path == "/large" else b"x")
+        return Reply(
+            [FRESH] if asked.path != "/un" else [], iter([b"x" * 20]) if asked.path == "/large" else b"x"
+        )
 
     it = site(origin, max_body_bytes=10)
     for path in ("/a", "/a", "/un", "/large", "/error"):

@@ -1,4 +1,4 @@
-"""The points of the HTTP behaviour that the foundation has, each through the shells: what the engine decides happens."""
+"""The points of the HTTP behaviour that the foundation has, through the shells: what the engine decides happens."""
 
 import gzip
 
@@ -78,7 +78,9 @@ def test_a_rule_by_route_waits_for_the_label(site):
 
 def test_the_default_ttl_is_for_those_that_say_nothing(site):
     """A response's own freshness goes before it."""
-    it = site(lambda asked: Reply([FRESH] if asked.path == "/own" else [], str(it.calls).encode()), default_ttl=10)
+    it = site(
+        lambda asked: Reply([FRESH] if asked.path == "/own" else [], str(it.calls).encode()), default_ttl=10
+    )
     own, other = it.get("/own").body, it.get("/other").body
     it.clock.advance(20)
     assert it.get("/own").body == own
@@ -96,7 +98,9 @@ def test_a_rule_adds_no_cache_control_for_clients_unless_told(site):
 # -- 4: what forbids ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("directive", ["no-store", "private", "no-cache", 'private="X"', 'no-cache="X"', "No-Store"])
+@pytest.mark.parametrize(
+    "directive", ["no-store", "private", "no-cache", 'private="X"', 'no-cache="X"', "No-Store"]
+)
 def test_what_the_response_forbids_is_not_stored(site, directive):
     """Not even under a rule that overrides."""
     it = site(numbered(f"Cache-Control: max-age=60, {directive}"), rules=[Rule(ttl=60, override=True)])
@@ -105,7 +109,9 @@ def test_what_the_response_forbids_is_not_stored(site, directive):
 
 def test_pragma_counts_where_cache_control_is_absent(site):
     """And only there."""
-    it = site(lambda asked: Reply(["Pragma: no-cache", *([FRESH] if asked.path == "/cc" else [])]), default_ttl=60)
+    it = site(
+        lambda asked: Reply(["Pragma: no-cache", *([FRESH] if asked.path == "/cc" else [])]), default_ttl=60
+    )
     for _ in range(2):
         it.get("/p")
         it.get("/cc")
@@ -115,7 +121,9 @@ def test_pragma_counts_where_cache_control_is_absent(site):
 # -- 6: status ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("status", "kept"), [(200, True), (301, True), (404, False), (500, False), (400, False)])
+@pytest.mark.parametrize(
+    ("status", "kept"), [(200, True), (301, True), (404, False), (500, False), (400, False)]
+)
 def test_a_ttl_is_for_a_few_statuses(site, status, kept):
     """Others are stored by their own freshness only."""
     it = site(lambda asked: Reply([], str(it.calls).encode(), status), default_ttl=60)
@@ -172,10 +180,16 @@ def test_set_cookie_is_not_stored(site):
 
 def test_hop_by_hop_fields_are_not_kept(site):
     """Nor those that Connection lists; all others come again, repeated ones in their order."""
-    it = site(numbered(FRESH, "Connection: close, X-Hop", "X-Hop: 1", "X: 1", "Keep-Alive: 5", "X: 2", "Age: 3"))
+    it = site(
+        numbered(FRESH, "Connection: close, X-Hop", "X-Hop: 1", "X: 1", "Keep-Alive: 5", "X: 2", "Age: 3")
+    )
     it.get()
     kept = [line for line in it.get().lines if line[0].lower() not in ("cache-status", "age")]
-    assert [(name.lower(), value) for name, value in kept] == [("cache-control", "max-age=60"), ("x", "1"), ("x", "2")]
+    assert [(name.lower(), value) for name, value in kept] == [
+        ("cache-control", "max-age=60"),
+        ("x", "1"),
+        ("x", "2"),
+    ]
 
 
 # -- 9, 21: variants ----------------------------------------------------------------------------------------------
@@ -248,7 +262,16 @@ def test_a_response_that_no_longer_varies_answers_all(site):
 def test_what_makes_another_resource_makes_another_entry(site):
     """Scheme, host, path as sent, and query."""
     it = site(echo(FRESH))
-    requests = [("/a",), ("/a?",), ("/a?b",), ("/a?b=",), ("/A",), ("/%61",), ("/a/",), ("/a", "Host: other.org")]
+    requests = [
+        ("/a",),
+        ("/a?",),
+        ("/a?b",),
+        ("/a?b=",),
+        ("/A",),
+        ("/%61",),
+        ("/a/",),
+        ("/a", "Host: other.org"),
+    ]
     bodies = [it.get(*request).body for request in requests] + [it.get("/a", scheme="https").body]
     assert it.calls == len(bodies) - 1  # "/a?" has an empty query, which no server tells from none
 
@@ -276,7 +299,12 @@ def test_a_conditional_request_is_answered_with_304(site):
     it = site(numbered(FRESH, 'ETag: "x"', "Content-Length: 1", "Content-Type: text/plain"))
     it.get()
     answer = it.get("/a", 'If-None-Match: "x"')
-    assert (answer.status, answer.body, answer.get("content-length"), answer.get("content-type")) == (304, b"", None, None)
+    assert (answer.status, answer.body, answer.get("content-length"), answer.get("content-type")) == (
+        304,
+        b"",
+        None,
+        None,
+    )
     assert answer.get("etag") == '"x"'
 
 
@@ -370,7 +398,9 @@ def test_an_error_in_the_middle_of_a_body_stores_nothing(site):
 @pytest.mark.parametrize("body", [b"abc", [b"a", b"bc"], [b"ab", b"c"], [b"ab", b"c", b""]])
 def test_a_body_of_another_length_than_it_says_is_not_stored(site, length, body):
     """Too short or too long, in whatever parts it comes."""
-    it = site(lambda asked: Reply([FRESH, f"Content-Length: {length}"], body if type(body) is bytes else iter(body)))
+    it = site(
+        lambda asked: Reply([FRESH, f"Content-Length: {length}"], body if type(body) is bytes else iter(body))
+    )
     it.get()
     it.get()
     assert it.calls == 2
@@ -382,7 +412,15 @@ def test_a_body_of_another_length_than_it_says_is_not_stored(site, length, body)
 @pytest.mark.parametrize("status", [200, 203, 301, 404, 418])
 def test_a_hit_is_the_miss_byte_for_byte(site, status):
     """Status, fields in their order and spelling, and body."""
-    lines = [FRESH, "X-B: 2", "x-a: \xe4 ", "X-B: 1", "Content-Type: text/x", "Date: Mon, 01 Jan 2024 00:00:00 GMT", "E:"]
+    lines = [
+        FRESH,
+        "X-B: 2",
+        "x-a: \xe4 ",
+        "X-B: 1",
+        "Content-Type: text/x",
+        "Date: Mon, 01 Jan 2024 00:00:00 GMT",
+        "E:",
+    ]
     it = site(lambda asked: Reply([*lines, "Cache-Control: max-age=999999999"], bytes(range(256)), status))
     miss, hit = it.get(), it.get()
     assert miss.plain == hit.plain

@@ -31,7 +31,9 @@ def failing(request):
     return make
 
 
-@pytest.mark.parametrize("error", [BackendError("gone"), OSError(), ValueError("odd"), StopIteration()], ids=repr)
+@pytest.mark.parametrize(
+    "error", [BackendError("gone"), OSError(), ValueError("odd"), StopIteration()], ids=repr
+)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_responses_go_on_while_the_store_fails(failing, operation, error, caplog):
     """Whichever operation fails, and whatever it raises."""

@@ -20,16 +20,16 @@ def flask(**settings):
     app.config.update(settings)
     api = Blueprint("api", __name__, url_prefix="/api")
 
-    @app.get("/users/<int:id>")
-    def user(id):
-        return {"id": id}, 200, FRESH
+    @app.get("/users/<int:user>")
+    def show_user(user):
+        return {"user": user}, 200, FRESH
 
     @api.get("/things/<path:name>")
     def thing(name):
         return name, 200, FRESH
 
-    @app.get("/gone/<id>")
-    def gone(id):
+    @app.get("/gone/<name>")
+    def gone(name):
         abort(404)
 
     @app.get("/stream")
@@ -47,10 +47,10 @@ def flask(**settings):
 @pytest.mark.parametrize(
     ("method", "path", "label"),
     [
-        ("GET", "/users/1", "GET /users/<int:id>"),
-        ("HEAD", "/users/1", "HEAD /users/<int:id>"),
+        ("GET", "/users/1", "GET /users/<int:user>"),
+        ("HEAD", "/users/1", "HEAD /users/<int:user>"),
         ("GET", "/api/things/a/b", "GET /api/things/<path:name>"),
-        ("GET", "/gone/1", "GET /gone/<id>"),
+        ("GET", "/gone/1", "GET /gone/<name>"),
         ("POST", "/silent", "POST /silent"),
         ("GET", "/stream", "GET /stream"),
         ("GET", "/static/none.css", "GET /static/<path:filename>"),
@@ -151,7 +151,7 @@ def test_what_is_no_flask_application_is_refused():
 
 def test_applications_at_once_have_caches_of_their_own():
     """One extension for both: each has its entries, statistics and tags."""
-    cache = CacheLayer(rules=[Rule(path="/users/{id}", ttl=60, tags=("users",))])
+    cache = CacheLayer(rules=[Rule(path="/users/{user}", ttl=60, tags=("users",))])
     one, two = flask(), flask()
     cache.init_app(one)
     cache.init_app(two)
@@ -210,7 +210,9 @@ def test_methods_are_cached_too():
     assert (one.price("a"), two.price("a")) == ("a: 2", "a: 1")
 
 
-@pytest.mark.parametrize("options", [{"tll": 5}, {"ttl": -1}, {"backend": InMemoryBackend()}, {"key": "{nothing}"}])
+@pytest.mark.parametrize(
+    "options", [{"tll": 5}, {"ttl": -1}, {"backend": InMemoryBackend()}, {"key": "{nothing}"}]
+)
 def test_mistakes_show_at_the_decorator(options):
     """Not when the function is first called."""
     cache = CacheLayer()
@@ -223,8 +225,9 @@ def test_without_an_application_there_is_no_cache():
     cache = CacheLayer()
     with pytest.raises(ConfigurationError, match="init_app"):
         cache.stats()
-    cache.init_app(flask())
-    cache.init_app(flask())
+    apps = [flask(), flask()]
+    for app in apps:
+        cache.init_app(app)
     with pytest.raises(ConfigurationError, match="app_context"):
         cache.stats()
     with flask().app_context(), pytest.raises(ConfigurationError, match="init_app"):

@@ -1,9 +1,8 @@
 """Functions cached in the cache of the current Flask application."""
 
 import pytest
-from flask import Flask
-
 from cachelayer_flask import CacheLayer
+from flask import Flask
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from cachelayer_starlette import CacheMiddleware
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -16,7 +17,6 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from cachelayer import Cache, Rule
-from cachelayer_starlette import CacheMiddleware
 
 
 def put(session):

@@ -36,6 +36,7 @@ class Passing:
         self.app = app
 
     async def __call__(self, scope, receive, send):
+        """Serve one connection."""
         await self.app(dict(scope), receive, send)
 
 
@@ -74,13 +75,13 @@ def fastapi(tmp_path):
     outer.include_router(inner, prefix="/more")
     app = FastAPI()
 
-    @app.get("/items/{id}")
-    def item(id: int) -> int:
-        return id
+    @app.get("/items/{number}")
+    def item(number: int) -> int:
+        return number
 
-    @sub.get("/things/{id}")
-    def thing(id: int) -> int:
-        return id
+    @sub.get("/things/{number}")
+    def thing(number: int) -> int:
+        return number
 
     sub.include_router(outer, prefix="/v1")
     app.include_router(outer, prefix="/api")
@@ -110,11 +111,11 @@ STARLETTE = [
     ("GET", "/of/me/it/more", "<unmatched>"),
 ]
 FASTAPI = [
-    ("GET", "/items/1", "GET /items/{id}"),
-    ("GET", "/items/x", "GET /items/{id}"),
+    ("GET", "/items/1", "GET /items/{number}"),
+    ("GET", "/items/x", "GET /items/{number}"),
     ("GET", "/api/outer/1", "GET /api/outer/{a}"),
     ("GET", "/api/outer/more/inner/1", "GET /api/outer/more/inner/{b}"),
-    ("GET", "/sub/things/1", "GET /sub/things/{id}"),
+    ("GET", "/sub/things/1", "GET /sub/things/{number}"),
     ("GET", "/sub/v1/outer/more/inner/1", "GET /sub/v1/outer/more/inner/{b}"),
     ("GET", "/star/of/me/it", "GET /star/of/{user}/{item}"),
     ("GET", "/openapi.json", "GET /openapi.json"),
@@ -144,10 +145,14 @@ def test_a_label_is_the_whole_template_of_a_fastapi_route(tmp_path, method, path
     assert labels(fastapi(tmp_path), method, path) == [label]
 
 
-@pytest.mark.parametrize(("method", "path", "label"), [row for row in STARLETTE if row[2] != "GET /gone/{id}"])
+@pytest.mark.parametrize(
+    ("method", "path", "label"), [row for row in STARLETTE if row[2] != "GET /gone/{id}"]
+)
 def test_a_label_is_found_though_the_scope_comes_back_empty(tmp_path, method, path, label):
     """Where middleware inside hands on a copy, the routes are asked again."""
-    app = starlette(tmp_path, middleware=[Middleware(CacheMiddleware, cache=(cache := Cache())), Middleware(Passing)])
+    app = starlette(
+        tmp_path, middleware=[Middleware(CacheMiddleware, cache=(cache := Cache())), Middleware(Passing)]
+    )
     TestClient(app).request(method, path)
     assert list(cache.stats().routes) == [label]
 
@@ -193,7 +198,9 @@ def added(app, cache):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda cache: Starlette(routes=[Route("/a/{b}", show)], middleware=[Middleware(CacheMiddleware, cache=cache)]),
+        lambda cache: Starlette(
+            routes=[Route("/a/{b}", show)], middleware=[Middleware(CacheMiddleware, cache=cache)]
+        ),
         lambda cache: added(Starlette(routes=[Route("/a/{b}", show)]), cache),
         lambda cache: CacheMiddleware(Starlette(routes=[Route("/a/{b}", show)]), cache=cache),
     ],
@@ -214,18 +221,18 @@ def test_fastapi_takes_it_as_it_takes_any_other():
     cache = Cache()
     app.add_middleware(CacheMiddleware, cache=cache, rules=[Rule(path="/items/*", ttl="1m", tags=("items",))])
 
-    @app.get("/items/{id}")
-    def item(id: int, q: str = "") -> dict[str, str | int]:
-        calls.append(id)
-        return {"id": id, "q": q}
+    @app.get("/items/{number}")
+    def item(number: int, q: str = "") -> dict[str, str | int]:
+        calls.append(number)
+        return {"number": number, "q": q}
 
     with FastAPIClient(app) as client:
-        assert [client.get("/items/1?q=a").json() for _ in range(2)] == [{"id": 1, "q": "a"}] * 2
+        assert [client.get("/items/1?q=a").json() for _ in range(2)] == [{"number": 1, "q": "a"}] * 2
         assert client.get("/items/x").status_code == 422
         cache.invalidate_tags("items")
         client.get("/items/1?q=a")
     assert calls == [1, 1]
-    stats = cache.stats().routes["GET /items/{id}"]
+    stats = cache.stats().routes["GET /items/{number}"]
     assert (stats.hit, stats.miss, stats.uncacheable) == (1, 2, 1)
 
 
@@ -256,7 +263,10 @@ def test_streaming_responses_are_stored():
 @pytest.mark.parametrize("order", ["gzip inside", "gzip outside"])
 def test_both_orders_with_gzip_are_right(order):
     """Stored compressed, with a variant for those who do not accept it; or compressed on the way out."""
-    kinds = [Middleware(CacheMiddleware, cache=Cache(), default_ttl=60), Middleware(GZipMiddleware, minimum_size=10)]
+    kinds = [
+        Middleware(CacheMiddleware, cache=Cache(), default_ttl=60),
+        Middleware(GZipMiddleware, minimum_size=10),
+    ]
     app = Starlette(
         routes=[Route("/", lambda request: PlainTextResponse("hello " * 100))],
         middleware=kinds if order == "gzip inside" else kinds[::-1],

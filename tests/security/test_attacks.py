@@ -4,6 +4,7 @@ import gzip
 import itertools
 import os
 import random
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,12 @@ from tests.shells import SHELLS, Reply, Site, SixMethods, echo, numbered
 FRESH = "Cache-Control: max-age=60"
 PUBLIC = "Cache-Control: public, max-age=60"
 #: Every way to be stored: by one's own headers, by a rule, by the default.
-POLICIES = [{}, {"default_ttl": 60}, {"rules": [Rule(path="/*", ttl=60)]}, {"rules": [Rule(ttl=60, override=True)]}]
+POLICIES = [
+    {},
+    {"default_ttl": 60},
+    {"rules": [Rule(path="/*", ttl=60)]},
+    {"rules": [Rule(ttl=60, override=True)]},
+]
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=["headers", "default", "rule", "override"])
@@ -43,7 +49,15 @@ def test_private_in_any_disguise_is_not_stored(site, lines, policy):
 
 @pytest.mark.parametrize(
     "lines",
-    [["Vary: *"], ["Vary:  * "], ["Vary: *, *"], ["Vary: , *"], ["Vary: Foo, *"], ["Vary: Foo", "vary: *"], ['Vary: "*"']],
+    [
+        ["Vary: *"],
+        ["Vary:  * "],
+        ["Vary: *, *"],
+        ["Vary: , *"],
+        ["Vary: Foo, *"],
+        ["Vary: Foo", "vary: *"],
+        ['Vary: "*"'],
+    ],
     ids=range(7),
 )
 @pytest.mark.parametrize("policy", POLICIES, ids=["headers", "default", "rule", "override"])
@@ -129,8 +143,9 @@ def test_varying_fields_are_never_confused(site, requests):
 
 
 TARGETS = [
-    "/a?b=1", "/ab=1", "/a%3Fb=1", "/%2F", "/", "//", "/a/b", "/a%2Fb", "/a%00", "/a", "/a%0A", "/a%0D%0Ab", "/" + "a" * 300,
-    "/" + "a" * 299, "/" + "a" * 200 + "?" + "b" * 200, "/" + "a" * 201 + "?" + "b" * 199, "/%C3%A4", "/a%CC%88", "/\xe4",
+    "/a?b=1", "/ab=1", "/a%3Fb=1", "/%2F", "/", "//", "/a/b", "/a%2Fb", "/a%00", "/a", "/a%0A", "/a%0D%0Ab",
+    "/" + "a" * 300, "/" + "a" * 299, "/" + "a" * 200 + "?" + "b" * 200, "/" + "a" * 201 + "?" + "b" * 199,
+    "/%C3%A4", "/a%CC%88", "/\xe4",
     "/a?b", "/a?b=", "/a?=b", "/a?b&", "/a?b#c", "/a?b%23c", "/A", "/a/", "/a.", "/a;b", "/a?b=1&c=2", "/a?c=2&b=1",
     "/GET%20http://example.org/a", "/a#vary-0", "/.", "/..", "/a/../b", "/%2e%2e/b",
 ]  # fmt: skip
@@ -150,7 +165,9 @@ def test_random_targets_are_never_confused(site):
     it = site(lambda asked: Reply([FRESH, "Vary: X"], f"{it.asked}".encode()))
     seen = {}
     for _ in range(1500):
-        target = "/" + "".join(rng.choices(["a", "%61", "/", "%2F", "?", "&", "=", ".", ":", "#"], k=rng.randint(0, 6)))
+        target = "/" + "".join(
+            rng.choices(["a", "%61", "/", "%2F", "?", "&", "=", ".", ":", "#"], k=rng.randint(0, 6))
+        )
         target = target.rstrip("?")  # an empty query is none
         value = rng.choice(["", "a", "a,b", "a, b"])
         it.asked = (target, value)
@@ -179,7 +196,14 @@ def test_hosts_are_told_apart_and_their_spellings_are_not(site):
     good = it.get("/a", "Host: good.example").body
     for host in ("GOOD.example", "good.example:80", "good.example.", "good.example.:80"):
         assert it.get("/a", f"Host: {host}").body == good
-    for host in ("evil.example", "good.example:8080", "good.example@evil", "good.example,evil", "good.example evil", ""):
+    for host in (
+        "evil.example",
+        "good.example:8080",
+        "good.example@evil",
+        "good.example,evil",
+        "good.example evil",
+        "",
+    ):
         assert it.get("/a", f"Host: {host}").body != good
 
 
@@ -187,7 +211,8 @@ def test_hosts_are_told_apart_and_their_spellings_are_not(site):
     "target",
     ["/profile/x.css", "/profile;x.css", "/profile%2fx.css", "/profile/..%2fstatic/a.css", "/..%2fstatic/a.css",
      "/static/..%2fprofile", "/static/%2e%2e/profile", "/profile%3fx.css", "/profile%00.css", "/profile%0a.css",
-     "/static;/../profile", "/static\\..\\profile", "/profile%5cx.css", "/static/%252e%252e/profile", "/profile%23.css"],
+     "/static;/../profile", "/static\\..\\profile", "/profile%5cx.css", "/static/%252e%252e/profile",
+     "/profile%23.css"],
 )  # fmt: skip
 def test_a_rule_for_static_files_never_takes_in_a_dynamic_page(site, target):
     """Whatever the application makes of the path, it is decided on the raw one, and on the response."""
@@ -195,7 +220,9 @@ def test_a_rule_for_static_files_never_takes_in_a_dynamic_page(site, target):
     assert [it.get(target).body for _ in range(2)] == [b"0", b"1"]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 408, 413, 414, 417, 429, 431, 500, 502, 503, 504])
+@pytest.mark.parametrize(
+    "status", [400, 401, 403, 404, 405, 408, 413, 414, 417, 429, 431, 500, 502, 503, 504]
+)
 @pytest.mark.parametrize("policy", POLICIES[1:], ids=["default", "rule", "override"])
 def test_an_error_that_one_client_provokes_is_not_stored_for_all(site, status, policy):
     """A clean GET afterwards gets 200; only a response's own explicit freshness stores such a status."""
@@ -252,7 +279,9 @@ def test_a_body_in_a_get_is_not_stored_for_those_without(site):
     assert it.get().body not in (fat, chunked)
 
 
-@pytest.mark.parametrize("lines", [["X: a\r\nSet-Cookie: x=1"], ["X: a\nb"], ["X: a\0b"], ["X\r\nY: a"], ["X Y: a"]], ids=range(5))
+@pytest.mark.parametrize(
+    "lines", [["X: a\r\nSet-Cookie: x=1"], ["X: a\nb"], ["X: a\0b"], ["X\r\nY: a"], ["X Y: a"]], ids=range(5)
+)
 @pytest.mark.parametrize("policy", POLICIES, ids=["headers", "default", "rule", "override"])
 def test_a_field_that_could_split_a_response_is_not_stored(site, lines, policy):
     """An application that lets one through harms one response, not all that come after."""
@@ -277,11 +306,16 @@ def test_a_planted_pickle_is_never_read(shell, caplog):
     it = Site(shell, "six methods", numbered(FRESH))
     it.get()
     (key, (data, _)), *_ = ((key, item) for key, item in it.store._items.items() if key.startswith("GET"))
-    plants = [evil, data[:4] + evil, data[: -len(evil)] + evil if len(data) > len(evil) else evil, data + evil]
+    plants = [
+        evil,
+        data[:4] + evil,
+        data[: -len(evil)] + evil if len(data) > len(evil) else evil,
+        data + evil,
+    ]
     for number, planted in enumerate(plants, 1):
         it.store.set(key, planted)
         assert it.get().body == str(number).encode()
-    assert not os.path.exists("/tmp/cachelayer-owned")
+    assert not Path("/tmp/cachelayer-owned").exists()
     assert it.middleware.stats().backend_errors == len(plants)
 
 
@@ -308,7 +342,10 @@ def test_tags_and_keys_are_taken_literally(site, value):
     """Invalidating one that looks like a command or pattern invalidates what has that very tag."""
     from urllib.parse import quote
 
-    it = site(lambda asked: Reply([], str(it.calls).encode()), rules=[Rule(path="/u/{id}", ttl=60, tags=("u:{id}",))])
+    it = site(
+        lambda asked: Reply([], str(it.calls).encode()),
+        rules=[Rule(path="/u/{id}", ttl=60, tags=("u:{id}",))],
+    )
     target = "/u/" + quote(value, safe="")
     first, other = it.get(target).body, it.get("/u/other").body
     it.cache.invalidate_tags("u:*", "u:", "u:o*", "*")
@@ -317,7 +354,10 @@ def test_tags_and_keys_are_taken_literally(site, value):
 
 def test_a_tag_of_odd_characters_is_invalidated(site):
     """By its very name."""
-    it = site(lambda asked: Reply([], str(it.calls).encode()), rules=[Rule(path="/u/{id}", ttl=60, tags=("u:{id}",))])
+    it = site(
+        lambda asked: Reply([], str(it.calls).encode()),
+        rules=[Rule(path="/u/{id}", ttl=60, tags=("u:{id}",))],
+    )
     first = it.get("/u/a'%29*").body
     it.cache.invalidate_tags("u:a')*")
     assert it.get("/u/a'%29*").body != first
@@ -325,7 +365,10 @@ def test_a_tag_of_odd_characters_is_invalidated(site):
 
 def test_a_path_with_control_characters_has_no_tag(site):
     """No rule is tried on it, so that none can be planted in a store's protocol."""
-    it = site(lambda asked: Reply([FRESH], str(it.calls).encode()), rules=[Rule(path="/u/{id}", ttl=60, tags=("u:{id}",))])
+    it = site(
+        lambda asked: Reply([FRESH], str(it.calls).encode()),
+        rules=[Rule(path="/u/{id}", ttl=60, tags=("u:{id}",))],
+    )
     it.get("/u/a%0D%0Aflush_all%0D%0A")
     keys = it.store._items if isinstance(it.store, SixMethods) else it.store.keys()
     assert not [key for key in keys if "\r" in key or "\n" in key]
@@ -368,7 +411,10 @@ def test_a_reflected_origin_is_not_reused_for_another(site):
 
     it = site(origin)
     it.get("/a", "Origin: https://evil.example")
-    assert it.get("/a", "Origin: https://good.example").get("access-control-allow-origin") == "https://good.example"
+    assert (
+        it.get("/a", "Origin: https://good.example").get("access-control-allow-origin")
+        == "https://good.example"
+    )
     assert it.get().get("access-control-allow-origin") == "null"
 
 
@@ -381,5 +427,7 @@ def test_a_store_that_others_write_to_answers_only_with_responses():
     assert it.get().body == b"0"
     six = SixMethods(clock=it.clock)
     shared = Site("asgi", "six methods", numbered(FRESH), backend=six, clock=it.clock)
-    cached(key="GET http://example.org/a", ttl=60, cache=shared.cache, name="f")(lambda: {"not": "a response"})()
+    cached(key="GET http://example.org/a", ttl=60, cache=shared.cache, name="f")(
+        lambda: {"not": "a response"}
+    )()
     assert shared.get().body == b"0"

@@ -87,4 +87,8 @@ class Server:
     def outcomes(self) -> dict[str, int]:
         """All outcomes counted, without those that are 0."""
         total = self.middleware.stats().total
-        return {name: n for name in ("hit", "miss", "uncacheable", "bypass", "error") if (n := getattr(total, name))}
+        return {
+            name: n
+            for name in ("hit", "miss", "uncacheable", "bypass", "error")
+            if (n := getattr(total, name))
+        }

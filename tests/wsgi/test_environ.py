@@ -33,7 +33,9 @@ def test_the_path_is_the_one_that_was_sent(parts, target):
 
 def test_a_rewritten_path_is_keyed_by_both():
     """Something before us has changed it: what the application sees counts, and what the client sent."""
-    keys = {key(path="/x", RAW_URI=raw) for raw in ("/x", "/one/x", "/two/x")} | {key(path="/y", RAW_URI="/one/x")}
+    keys = {key(path="/x", RAW_URI=raw) for raw in ("/x", "/one/x", "/two/x")} | {
+        key(path="/y", RAW_URI="/one/x")
+    }
     assert len(keys) == 4
 
 

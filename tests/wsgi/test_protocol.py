@@ -270,7 +270,9 @@ def test_a_malformed_head_goes_on_to_the_server(status, headers):
     assert "hit" not in server.outcomes
 
 
-@pytest.mark.parametrize("status", ["200 OK", "200 Fine", "404 NOT FOUND", "299 Odd", "299 ", "404 Not Found"])
+@pytest.mark.parametrize(
+    "status", ["200 OK", "200 Fine", "404 NOT FOUND", "299 Odd", "299 ", "404 Not Found"]
+)
 def test_a_hit_has_the_reason_phrase_of_its_miss(status):
     """Frameworks have their own spellings."""
 
