@@ -6,7 +6,7 @@ ARGS ?=
 TRACES ?=
 
 BIN := .venv/bin
-TYPED := cachelayer integrations/* $(wildcard tests/typing)
+TYPED := cachelayer $(wildcard integrations/*/) $(wildcard tests/typing)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

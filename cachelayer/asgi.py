@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any, ClassVar, Final, TypeVar, Unpack
 
 from cachelayer.backends.base import CacheBackend
@@ -29,6 +29,8 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Drive = Callable[[Flow[Any]], Awaitable[Any]]
 
+#: Where the scope says which caches a request has passed already.
+_PASSED: Final = "cachelayer.passed"
 #: Messages by which the server takes the body from somewhere else.
 _BODY_ELSEWHERE: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 
@@ -88,6 +90,10 @@ class CacheMiddleware:
         if drive is None:
             await self.app(scope, receive, send)
             return
+        if bound.cache in scope.get(_PASSED, ()):
+            # Outside is another one over the same cache: what it lets through was meant to reach the application.
+            await self.app(scope, receive, send)
+            return
         request = request_of(scope)
         found = bound.find_here(request) if bound.local else await drive(bound.find(request))
         if isinstance(found, Exchange):
@@ -140,10 +146,18 @@ def check_app(app: object) -> None:
 
 def request_of(scope: Scope) -> Request:
     """Return the request that a scope stands for."""
+    if isinstance(scope["headers"], Iterator):
+        scope["headers"] = list(
+            scope["headers"]
+        )  # it can be gone through once only, and the application wants to
     headers = tuple(scope["headers"])
-    given: str = scope["path"]
-    decoded = given.encode() if given.isascii() else given.encode("utf-8", "surrogatepass")
-    path, original = request_path(scope.get("raw_path") or b"", decoded)
+    path, original = request_path(
+        scope.get("raw_path") or b"", scope["path"].encode("utf-8", "surrogatepass")
+    )
+    root = scope.get("root_path")
+    if root and not scope["path"].startswith(root):
+        # The server has taken the prefix off the path, and the application answers by both.
+        original = b"%s %s" % (original or b"", root.encode("utf-8", "surrogatepass"))
     # Most servers give Host first; of the others the engine finds it before it looks at this.
     host = None if headers and headers[0][0] == b"host" else _host(scope)
     query = scope.get("query_string") or b""
@@ -205,16 +219,17 @@ def _driver_without_asyncio() -> Drive | None:
 class _Forwarding:
     """One request that the application answers."""
 
-    __slots__ = ("_drive", "_exchange", "_gone", "_receive", "_scope", "_send")
+    __slots__ = ("_drive", "_exchange", "_gone", "_has_body", "_receive", "_scope", "_send")
 
     def __init__(self, exchange: Exchange, drive: Drive, scope: Scope, receive: Receive, send: Send) -> None:
         self._exchange, self._drive = exchange, drive
         self._scope, self._receive, self._send = scope, receive, send
-        self._gone = False
+        self._gone = self._has_body = False
 
     async def run(self, app: ASGIApp) -> None:
         """Call the application between the two ends of the exchange."""
         exchange, scope = self._exchange, self._scope
+        scope[_PASSED] = (*scope.get(_PASSED, ()), exchange.bound.cache)
         try:
             if exchange.plan.key is None:
                 await app(scope, self._receive, self._send)
@@ -233,6 +248,10 @@ class _Forwarding:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self._gone = True
+        elif message.get("body"):
+            # HTTP/2 needs no Content-Length, so that nothing announced it. The answer may depend on it.
+            self._has_body = True
+            self._exchange.give_up(Reason.BODY)
         return message
 
     async def send(self, message: Message) -> None:
@@ -249,13 +268,16 @@ class _Forwarding:
             raise
 
     def _start(self, message: Message) -> Message:
-        headers = self._exchange.start(head_of(message), self._scope, objection_in(self._scope))
+        if isinstance(message.get("headers"), Iterator):
+            message = {**message, "headers": list(message["headers"])}
+        objection = Reason.BODY if self._has_body else objection_in(self._scope)
+        headers = self._exchange.start(head_of(message), self._scope, objection)
         return message if headers is None else {**message, "headers": [*headers]}
 
     async def _collect(self, kind: str, message: Message) -> None:
         exchange = self._exchange
         if kind == "http.response.body":
-            exchange.feed(message.get("body", b""))
+            exchange.feed(message.get("body") or b"")
             if not message.get("more_body", False):
                 if self._gone:
                     exchange.give_up(Reason.INCOMPLETE)

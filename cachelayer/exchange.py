@@ -399,6 +399,8 @@ class Exchange:
         admission = self._admission
         if not self.collecting or admission is None:
             return
+        if not data:
+            return
         self._size += len(data)
         if self._size > admission.max_body_bytes:
             self.give_up(Reason.TOO_LARGE)

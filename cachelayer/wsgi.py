@@ -22,6 +22,9 @@ from cachelayer.stats import StatsSnapshot
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+#: Where the environ says which caches a request has passed already.
+_PASSED: Final = "cachelayer.passed"
+
 
 class CacheMiddleware:
     """Answers requests from the cache, and stores what the application answers.
@@ -71,13 +74,17 @@ class CacheMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         bound = self._caching.bound or self._caching.bind()
+        if bound.cache in environ.get(_PASSED, ()):
+            # Outside is another one over the same cache: what it lets through was meant to reach the application.
+            return self.app(environ, start_response)
         request = request_of(environ)
         found = bound.find_here(request) if bound.local else run(bound.find(request))
         if isinstance(found, Exchange):
             return _Forwarding(found, environ, start_response).run(self.app)
         stored = _native_again(found.stored) if bound.local else native(found.stored)
         start_response(status_line(found), [*stored, *native(found.added)])
-        return [found.body]
+        # Not [b""]: for that some servers would add a Content-Length of 0, also to a 304 and to HEAD.
+        return [found.body] if found.body else []
 
     def stats(self) -> StatsSnapshot:
         """Return what the cache counted: per route, per function, per backend."""
@@ -132,7 +139,9 @@ _RELEVANT: Final = {
     for key in (f"HTTP_{name.decode().upper().replace('-', '_')}", name.decode().upper().replace("-", "_"))
     if key.startswith("HTTP_") or key in _UNPREFIXED
 }
-_RELEVANT_KEYS: Final = frozenset(_RELEVANT)
+#: A server that has checked who it is may keep the Authorization field to itself.
+_REMOTE_USER: Final = "REMOTE_USER"
+_RELEVANT_KEYS: Final = frozenset({*_RELEVANT, _REMOTE_USER})
 _NOTHING: Final[FieldLines] = {}
 
 
@@ -159,7 +168,9 @@ def request_of(environ: WSGIEnvironment) -> Request:
 def _relevant(environ: WSGIEnvironment) -> FieldLines:
     fields: dict[bytes, tuple[bytes, ...]] = {}
     for key in _RELEVANT_KEYS & environ.keys():
-        value, name = environ[key].encode("latin-1"), _RELEVANT[key]
+        value, name = environ[key].encode("latin-1"), _RELEVANT.get(key, b"authorization")
+        if key == _REMOTE_USER and not value:
+            continue
         # Some servers give a Content-Length of "" where there is none.
         if value or key not in _UNPREFIXED:
             fields[name] = (*fields.get(name, ()), value)
@@ -209,6 +220,8 @@ def native(headers: Headers) -> list[tuple[str, str]]:
 #: The fields of entries in this process's memory, made once for each entry; by identity, with what has it.
 _natives: dict[int, tuple[Headers, list[tuple[str, str]]]] = {}
 _MOST_NATIVES: Final = 1000
+#: Longer ones are made anew each time, so that what is remembered stays small.
+_LONGEST_NATIVE: Final = 4096
 
 
 def _native_again(headers: Headers) -> list[tuple[str, str]]:
@@ -218,7 +231,8 @@ def _native_again(headers: Headers) -> list[tuple[str, str]]:
     if len(_natives) >= _MOST_NATIVES:
         _natives.clear()
     made = native(headers)
-    _natives[id(headers)] = (headers, made)
+    if sum(len(name) + len(value) for name, value in headers) <= _LONGEST_NATIVE:
+        _natives[id(headers)] = (headers, made)
     return made
 
 
@@ -233,6 +247,7 @@ class _Forwarding:
     def run(self, app: WSGIApplication) -> Iterable[bytes]:
         """Call the application, and return its iterable, or one in its place where it has to be watched."""
         exchange = self.exchange
+        self._environ[_PASSED] = (*self._environ.get(_PASSED, ()), exchange.bound.cache)
         try:
             fencing = exchange.prepare()
             if fencing is not None:

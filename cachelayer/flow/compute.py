@@ -282,7 +282,11 @@ class Engine:
     def unencodable(self, policy: Policy, error: EncodingError) -> Exception | None:
         """Warn, once for each label, that a result cannot be stored; where policy is strict, return what to raise."""
         label = policy.label
-        remedy = "" if self.storage.local else "annotate the return type with a dataclass, Struct, NamedTuple or Enum, "
+        remedy = (
+            ""
+            if self.storage.local
+            else "annotate the return type with a dataclass, Struct, NamedTuple or Enum, "
+        )
         message = (
             f"the result of {label} cannot be cached: {error}. Return plain values, {remedy}"
             f"or leave such results out with condition="

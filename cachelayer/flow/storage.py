@@ -22,7 +22,7 @@ from cachelayer.errors import DecodingError
 from cachelayer.flow.flights import Flight, Flights
 from cachelayer.flow.steps import Flow, Operate
 from cachelayer.values.codecs import Codec
-from cachelayer.values.envelope import HEAD_SIZE, Envelope, pack, unpack
+from cachelayer.values.envelope import OVERHEAD, Envelope, pack, unpack
 from cachelayer.values.snapshot import Snapshot
 
 logger = logging.getLogger("cachelayer.flow")
@@ -238,7 +238,7 @@ class ObjectStorage:
         self, key: str, kept: Snapshot, expires: float, created: float, cost: float, tags: tuple[Tag, ...]
     ) -> LocalEntry:
         """Return an entry that is fresh until it expires; times are epoch seconds, `cost` seconds."""
-        size = kept.size + HEAD_SIZE
+        size = kept.size + OVERHEAD
         return LocalEntry(
             key,
             kept.payload,

@@ -116,9 +116,7 @@ def compile_function(name: str, source: str, scope: dict[str, Any]) -> Callable[
 def make_binder(parameters: Parameters, name: str) -> Callable[..., Call]:
     """Return a function that binds a call: it raises the same TypeError as the function itself would."""
     scope = dict(parameters.defaults)
-    source = (
-        f"def {name}({parameters.declaration()}):\n    return {parameters.forwarding()}\n_cl_compiled = {name}\n"
-    )
+    source = f"def {name}({parameters.declaration()}):\n    return {parameters.forwarding()}\n_cl_compiled = {name}\n"
     return compile_function(name, source, scope)
 
 

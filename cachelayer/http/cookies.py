@@ -21,6 +21,9 @@ SESSION_COOKIES: Final = (
 )  # fmt: skip
 
 
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
+
+
 def compile_names(patterns: Iterable[str], *, ignore_case: bool = False) -> re.Pattern[str]:
     """Compile globs over cookie names (or query parameters) into one pattern; no globs match nothing."""
     union = "|".join(translate(pattern) for pattern in patterns)
@@ -34,6 +37,11 @@ def request_cookies(values: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
             name, _, content = pair.strip(b" \t").partition(b"=")
             if name or content:
                 yield name.rstrip(b" \t").decode("latin-1"), content.strip(b" \t")
+
+
+def is_token(name: str) -> bool:
+    """Whether a cookie's name is one that the standard allows, or empty."""
+    return _TOKEN.fullmatch(name) is not None
 
 
 def set_cookie_name(value: bytes) -> str:

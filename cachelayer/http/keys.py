@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from cachelayer.http.cookies import request_cookies
+from cachelayer.http.cookies import is_token, request_cookies
 from cachelayer.http.fields import joined
 from cachelayer.http.messages import FieldLines, Request, RequestHeaders
 from cachelayer.http.rules import Rule
@@ -27,8 +27,11 @@ _PLAIN_LENGTH: Final = 200
 #: A name in the DNS has at most 253 characters; a port adds six.
 _LONGEST_HOST: Final = 300
 
-#: Applications may take the host or the path from these, so a response may depend on them though it says nothing.
-FORWARDING_FIELDS: Final = frozenset({b"x-forwarded-host", b"x-original-url", b"x-rewrite-url", b"forwarded"})
+#: Applications may take scheme, host or path from these, so a response may depend on them though it says nothing.
+FORWARDING_FIELDS: Final = frozenset(
+    {b"x-forwarded-host", b"x-original-url", b"x-rewrite-url", b"forwarded", b"x-original-host", b"x-host"}
+    | {b"x-forwarded-proto", b"x-forwarded-scheme", b"x-forwarded-port", b"x-forwarded-prefix"}
+)
 #: And the method from these.
 METHOD_FIELDS: Final = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
 
@@ -109,7 +112,11 @@ def _rule_parts(headers: RequestHeaders, fields: FieldLines, rule: Rule) -> Iter
     for name, values in nominate(rule.vary_names, headers):
         yield from _counted(b"vary", name, values)
     if rule.keyed_cookies:
-        cookies = tuple(request_cookies(fields.get(b"cookie", ())))
+        sent = fields.get(b"cookie", ())
+        cookies = tuple(request_cookies(sent))
+        # Frameworks strip other white space than the standard does: such a name may be one that counts.
+        if not all(is_token(name) for name, _ in cookies):
+            yield from _counted(b"cookies", b"", sent)
         for cookie in sorted(rule.keyed_cookies):
             values = tuple(value for name, value in cookies if name == cookie)
             yield from _counted(b"cookie", cookie.encode(), values)

@@ -1,8 +1,9 @@
 """Path patterns of rules, matched on the raw path.
 
 `*` and `{name}` stand for characters of one segment, and a last segment `*` for the rest of the path. A raw path that
-an application may read as another path (encoded delimiters and dots, dot segments, path parameters) is `ambiguous`, and
-no pattern is tried on it: so `/static/*.css` or `/static/*` can never take in `/profile;x.css` or `/static/..%2fprofile`.
+an application may read as another path (encoded delimiters and dots, dot segments, path parameters) is `ambiguous`,
+and no pattern is tried on it: so `/static/*.css` or `/static/*` can never take in `/profile;x.css` or
+`/static/..%2fprofile`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _AMBIGUOUS: Final = re.compile(
 _HARMLESS: Final = bytes(set(range(0x21, 0x7F)) - set(b"%;\\"))
 _PART: Final = re.compile(r"\{([^{}]*)\}|(\*)|([^*{}]+)|(.)", re.DOTALL)
 _SEGMENT: Final = "[^/]"
+_ENCODED: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
+_UNRESERVED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~"
 
 
 def ambiguous(path: bytes) -> bool:
@@ -27,6 +30,16 @@ def ambiguous(path: bytes) -> bool:
     if b"/." not in path and not path.translate(None, _HARMLESS):
         return False
     return _AMBIGUOUS.search(path) is not None
+
+
+def unreserved_decoded(path: bytes) -> bytes:
+    """Return a raw path with encoded letters, digits, "-" and "_" as they are (RFC 3986, section 6.2.2.2)."""
+    return _ENCODED.sub(_decode_unreserved, path)
+
+
+def _decode_unreserved(match: re.Match[bytes]) -> bytes:
+    byte = unquote_to_bytes(match[0])
+    return byte if byte in _UNRESERVED else match[0]
 
 
 def compile_path(pattern: object) -> re.Pattern[bytes]:

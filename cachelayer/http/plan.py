@@ -39,7 +39,7 @@ _USUAL: Final = frozenset(
         b"accept", b"accept-encoding", b"accept-language", b"connection", b"content-type", b"dnt",
         b"origin", b"priority", b"referer", b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform", b"sec-fetch-dest",
         b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-user", b"te", b"upgrade-insecure-requests", b"user-agent",
-        b"via", b"x-forwarded-for", b"x-forwarded-proto", b"x-real-ip", b"x-request-id",
+        b"via", b"x-forwarded-for", b"x-real-ip", b"x-request-id",
     }
 )  # fmt: skip
 
@@ -122,6 +122,9 @@ def _relevant(request: Request) -> tuple[FieldLines, tuple[bytes, ...]]:
         if field in _USUAL:
             continue
         name = field.lower()
+        if b"_" in name:
+            # To an application behind CGI or WSGI "_" and "-" are one.
+            name = name.replace(b"_", b"-")
         if name in RELEVANT:
             fields[name] = (*fields[name], value) if name in fields else (value,)
     return fields, fields.pop(_HOST, None) or (request.host or b"",)

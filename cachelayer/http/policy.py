@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
+import msgspec
+
 from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import OptionTypeError
 from cachelayer.http import checks
 from cachelayer.http.cache_status import cache_name
 from cachelayer.http.cookies import ANALYTICS_COOKIES, SESSION_COOKIES, compile_names
 from cachelayer.http.messages import Request
-from cachelayer.http.patterns import ambiguous
+from cachelayer.http.patterns import ambiguous, unreserved_decoded
 from cachelayer.http.rules import DEFAULT_STATUSES, Rule
 
 #: The fields that can give a response a freshness of its own, or say why it must not be stored.
@@ -59,6 +61,7 @@ class Policy:
     default_seconds: float | None = field(init=False, repr=False, compare=False)
     rule_list: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
     has_patterns: bool = field(init=False, repr=False, compare=False)
+    isolating: bool = field(init=False, repr=False, compare=False)
     has_routes: bool = field(init=False, repr=False, compare=False)
     status_name: str | None = field(init=False, repr=False, compare=False)
     ignored: re.Pattern[str] = field(init=False, repr=False, compare=False)
@@ -85,6 +88,7 @@ class Policy:
             "default_seconds": parse_duration(self.default_ttl, name="default_ttl"),
             "rule_list": rules,
             "has_patterns": any(rule.pattern is not None for rule in rules),
+            "isolating": any(rule.isolating for rule in rules),
             "has_routes": any(rule.route is not None for rule in rules),
             "status_name": None if self.cache_status is None else cache_name(self.cache_status),
             "ignored": compile_names(checks.names(self.ignore_cookies, name="ignore_cookies")),
@@ -99,10 +103,12 @@ class Policy:
         """Return the first rule that matches, or None. Rules by route need the label in `route`."""
         if not self.rule_list:
             return None
-        # An ambiguous path may be any page, one that a rule keeps out of the cache too. So it is judged by the
-        # headers of its response only.
+        # An ambiguous path may be any page, one that a rule keeps out of the cache or from other users too. So it is
+        # judged by the headers of its response only, or not cached at all.
         if self.has_patterns and (ambiguous(request.path) or ambiguous(request.original or b"")):
-            return HEADERS_ONLY
+            return NOTHING if self.isolating else HEADERS_ONLY
+        if b"%" in request.path:
+            request = msgspec.structs.replace(request, path=unreserved_decoded(request.path))
         return next((rule for rule in self.rule_list if rule.matches(request, route)), None)
 
     def ttl_for(self, rule: Rule | None, status: int) -> float | None:
@@ -116,6 +122,8 @@ class Policy:
 
 #: The rule that gives nothing.
 HEADERS_ONLY: Final = Rule()
+#: The rule that lets nothing be cached.
+NOTHING: Final = Rule(enabled=False)
 
 
 def _rules(value: object) -> tuple[Rule, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeGuard
 
 import msgspec
 
@@ -54,14 +54,17 @@ def evaluate(entry: Entry | None, plan: Plan, now: float) -> Reuse:
         plan: of the request; one that bypasses is forwarded for its own reason.
         now: epoch seconds.
     """
-    if isinstance(entry, StoredResponse) and not (plan.fields or entry.vary or entry.no_cache):
-        # Most hits: nothing in the request or the response asks for a closer look.
-        if now < entry.fresh_until and plan.key is not None:
-            return FRESH
+    if _is_plain(entry, plan) and plan.key is not None and now < entry.fresh_until:
+        return FRESH
     decision = _select(entry, plan, now)
     if decision.forward is not None and plan.directives.items and plan.directives.has(b"only-if-cached"):
         return GATEWAY_TIMEOUT
     return decision
+
+
+def _is_plain(entry: Entry | None, plan: Plan) -> TypeGuard[StoredResponse]:
+    """Whether nothing in the request or the response asks for a closer look, as in most hits."""
+    return isinstance(entry, StoredResponse) and not (plan.fields or entry.vary or entry.no_cache)
 
 
 def _select(entry: Entry | None, plan: Plan, now: float) -> Reuse:

@@ -133,6 +133,13 @@ class Rule:
                     f"{name}= cannot go with route=: the key is made before the route is known; give path= instead"
                 )
 
+    @property
+    def isolating(self) -> bool:
+        """Whether it keeps responses apart, or out of the cache, that would be shared without it."""
+        return bool(
+            not self.enabled or self.vary_names or self.key or self.bypass or self.keyed_cookies is not None
+        )
+
     def matches(self, request: Request, route: str | None) -> bool:
         """Whether the rule is for this request. A rule by route is for none while `route` is None."""
         return (

@@ -23,8 +23,9 @@ from cachelayer.http.messages import (
     VariantIndex,
 )
 
-#: Lists of case-insensitive tokens without quoted strings, in which lines may be joined.
-_LISTS: Final = frozenset({b"accept-encoding", b"accept-language", b"accept-charset"})
+#: Lists of case-insensitive tokens without quoted strings, in which lines may be joined. Not Accept-Language: some
+#: applications take the first of equal weight (RFC 9110, section 12.5.4).
+_LISTS: Final = frozenset({b"accept-encoding", b"accept-charset"})
 #: The response fields that say what selected it.
 _SELECTING: Final = frozenset({b"vary", b"content-encoding", b"access-control-allow-origin"})
 _AROUND_SEMICOLON: Final = re.compile(rb"[ \t]*;[ \t]*")

@@ -4,12 +4,13 @@ All that the engine needs to judge an entry travels inside the value, so that an
 of an unknown version is not an error but a miss: old and new code can share a store.
 
     magic 0xC1 "L" | version | codec | created | fresh_until | expires | cost | number of tags | label length
-    then each tag (name length, name, generation length, generation), the label, the payload
+    then each tag (name length, name, generation length, generation), the label, the payload, a CRC-32 of all before it
 """
 
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import Final
 
 import msgspec
@@ -21,8 +22,10 @@ _MAGIC: Final = b"\xc1L"
 _HEAD: Final = struct.Struct("<2sBBddddHH")
 _TAG: Final = struct.Struct("<HB")
 
-#: Times are epoch seconds as float64; infinity means never.
-HEAD_SIZE: Final = _HEAD.size
+_CHECKSUM_SIZE: Final = 4
+
+#: What an envelope without tags and label adds to its payload. Times are epoch seconds as float64; infinity is never.
+OVERHEAD: Final = _HEAD.size + _CHECKSUM_SIZE
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
@@ -64,7 +67,8 @@ def pack(envelope: Envelope) -> bytes:
             len(envelope.tags),
             len(label),
         )
-        return b"".join((head, *map(_pack_tag, envelope.tags), label, envelope.payload))
+        sealed = b"".join((head, *map(_pack_tag, envelope.tags), label, envelope.payload))
+        return sealed + _checksum(sealed)
     except (struct.error, UnicodeEncodeError) as error:
         raise EncodingError(f"its tags or its label do not fit into an entry: {error}") from None
 
@@ -83,14 +87,21 @@ def unpack(data: bytes) -> Envelope:
         )
         if magic != _MAGIC or version != VERSION:
             raise DecodingError("not an envelope of this version")
+        if _checksum(memoryview(data)[:-_CHECKSUM_SIZE]) != data[-_CHECKSUM_SIZE:]:
+            raise DecodingError("damaged or truncated envelope")
         tags, place = _unpack_tags(data, tag_count)
         end = place + label_size
-        if end > len(data):
+        if end > len(data) - _CHECKSUM_SIZE:
             raise DecodingError("truncated envelope")
         label = data[place:end].decode()
     except (struct.error, UnicodeDecodeError) as error:
         raise DecodingError(f"damaged envelope: {error}") from None
-    return Envelope(codec, data[end:], created, fresh_until, expires, cost, tags, label)
+    return Envelope(codec, data[end:-_CHECKSUM_SIZE], created, fresh_until, expires, cost, tags, label)
+
+
+def _checksum(data: bytes | memoryview) -> bytes:
+    # Against accidents, not attacks: who can write to the store can make one.
+    return zlib.crc32(data).to_bytes(_CHECKSUM_SIZE, "little")
 
 
 def _pack_tag(tag: tuple[str, bytes]) -> bytes:
@@ -99,7 +110,7 @@ def _pack_tag(tag: tuple[str, bytes]) -> bytes:
 
 
 def _unpack_tags(data: bytes, count: int) -> tuple[tuple[tuple[str, bytes], ...], int]:
-    place = HEAD_SIZE
+    place = _HEAD.size
     tags: list[tuple[str, bytes]] = []
     for _ in range(count):
         name_size, generation_size = _TAG.unpack_from(data, place)

@@ -84,8 +84,14 @@ def read_settings() -> dict[str, Any]:
         )
     options = {_NAMES[name]: value for name, value in given.items()}
     if "rules" in options:
-        options["rules"] = [Rule(**rule) if isinstance(rule, dict) else rule for rule in options["rules"]]
+        options["rules"] = list(map(_rule, options["rules"]))
     return options
+
+
+def _rule(given: Any) -> Any:
+    """Return the rule that a dict of its options stands for; anything else is for the policy to judge."""
+    options: dict[str, Any] = given
+    return Rule(**options) if isinstance(given, dict) else given
 
 
 def _make(options: dict[str, Any]) -> Caching:

@@ -14,7 +14,7 @@ from django.utils.cache import patch_vary_headers
 from cachelayer import asgi, wsgi
 from cachelayer.exchange import ROUTE, UNMATCHED, Exchange
 from cachelayer.flow.drivers import arun, run
-from cachelayer.http import Answer, Reason, Request, ResponseHead
+from cachelayer.http import Answer, Headers, Reason, Request, ResponseHead
 from cachelayer_django.conf import get_caching
 
 _SET_COOKIE: Final = b"set-cookie"
@@ -131,8 +131,8 @@ def _start(exchange: Exchange, request: HttpRequest, response: HttpResponseBase)
         patch_vary_headers(response, ("Cookie",))
     objection = Reason.SET_COOKIE if _will_set_cookie(request) else None
     headers = exchange.start(_head(response), _env(request), objection)
-    for name, value in () if headers is None else headers:
-        _put(response, name, value)
+    if headers is not None:
+        _put(response, headers)
     if not exchange.collecting:
         exchange.end({})
         return False
@@ -153,10 +153,16 @@ def _will_set_cookie(request: HttpRequest) -> bool:
     )
 
 
-def _put(response: HttpResponseBase, name: bytes, value: bytes) -> None:
-    if name.lower() != _SET_COOKIE:
-        field, text = name.decode("latin-1"), value.decode("latin-1")
-        response.headers[field] = text
+def _put(response: HttpResponseBase, headers: Headers) -> None:
+    """Give the response these fields. Django has one line for each name, cookies apart."""
+    lines: dict[bytes, list[str]] = {}
+    for name, value in headers:
+        lines.setdefault(name.lower(), [name.decode("latin-1")]).append(value.decode("latin-1"))
+    for name, (field, *values) in lines.items():
+        if name != _SET_COOKIE:
+            response.headers[field] = ", ".join(values)
+    for field in [field for field in response.headers if field.lower().encode("latin-1") not in lines]:
+        del response.headers[field]
 
 
 def _head(response: HttpResponseBase) -> ResponseHead | None:

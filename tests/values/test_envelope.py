@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachelayer.errors import DecodingError, EncodingError
-from cachelayer.values.envelope import HEAD_SIZE, Envelope, pack, unpack
+from cachelayer.values.envelope import OVERHEAD, Envelope, pack, unpack
 
 times = st.floats(allow_nan=False)
 envelopes = st.builds(
@@ -102,6 +102,16 @@ def test_what_does_not_fit_is_an_encoding_error(change):
 def test_the_head_is_small_and_for_ever_is_infinity():
     """The envelope of a value without tags or label costs its head alone."""
     packed = pack(Envelope(0, b"payload", 1.0, math.inf, math.inf))
-    assert len(packed) == HEAD_SIZE + len(b"payload")
+    assert len(packed) == OVERHEAD + len(b"payload")
     assert unpack(packed).expires == math.inf
     assert not dataclasses.is_dataclass(Envelope)
+
+
+def test_any_flipped_bit_is_noticed():
+    """An envelope in which one bit was flipped, wherever it is, is not taken for one."""
+    whole = pack(Envelope(0, b"payload", 1.0, 2.0, 3.0, 0.5, (("tag", b"generation"),), "label"))
+    for place in range(len(whole) * 8):
+        flipped = bytearray(whole)
+        flipped[place // 8] ^= 1 << place % 8
+        with pytest.raises(DecodingError):
+            unpack(bytes(flipped))
