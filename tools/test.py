@@ -3,8 +3,9 @@
 Usage: python tools/test.py [tree] [wheel] [pythons]
 
 tree     this checkout on this Python, with coverage and its gate
-wheel    the built wheel, installed in an environment of its own, tested from outside of the checkout
-pythons  this checkout on each other supported CPython that is found
+wheel    the built wheel, installed in an environment of its own, tested from outside of the checkout: on the newest
+         supported CPython that is found
+pythons  this checkout on each further supported CPython that is found
 
 All stages asked for are run, even when one fails; the closing line adds them up.
 """
@@ -61,20 +62,24 @@ def tree(run: Run) -> None:
     run(*coverage, "report")
 
 
-def wheel(run: Run) -> None:
-    """Build the wheel, by way of the sdist, and test what it installs, where no checkout can help it out."""
-    run(sys.executable, "-m", "build", "--outdir", SCRATCH / "dist")
-    built = next((SCRATCH / "dist").glob("*.whl"))
-    python = run.environment(SCRATCH / "venv", sys.executable, built)
-    run(python, "-I", "-c", "import cachelayer", cwd=SCRATCH)  # with nothing but the core's dependencies
-    run.environment(SCRATCH / "venv", sys.executable, f"{built}[all]", "--group", "test")
-    outside = SCRATCH / "outside"
-    for name in ("tests", "docs", "examples"):
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, outside / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "conftest.py", "README.md"):
-        shutil.copy(ROOT / name, outside)
-    run.pytest(python, cwd=outside, CACHELAYER_WHEEL=built)
+def wheel_on(base: Path) -> Callable[[Run], None]:
+    """Return the stage that builds the wheel and tests what it installs, where no checkout can help it out."""
+
+    def stage(run: Run) -> None:
+        run(sys.executable, "-m", "build", "--outdir", SCRATCH / "dist")
+        built = next((SCRATCH / "dist").glob("*.whl"))
+        python = run.environment(SCRATCH / "venv", base, built)
+        run(python, "-I", "-c", "import cachelayer", cwd=SCRATCH)  # with nothing but the core's dependencies
+        run.environment(SCRATCH / "venv", base, f"{built}[all]", "--group", "test")
+        outside = SCRATCH / "outside"
+        for name in ("tests", "docs", "examples"):
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, outside / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("pyproject.toml", "conftest.py", "README.md"):
+            shutil.copy(ROOT / name, outside)
+        run.pytest(python, cwd=outside, CACHELAYER_WHEEL=built)
+
+    return stage
 
 
 def on(python: Path, version: str) -> Callable[[Run], None]:
@@ -106,16 +111,21 @@ def find_python(version: str) -> Path | None:
 
 def chosen_stages(names: list[str], missing: list[str]) -> Iterator[tuple[str, Callable[[Run], None]]]:
     """Yield the stages of these names; note in `missing` the Pythons that are not to be found."""
-    for name, stage in (("tree", tree), ("wheel", wheel)):
-        if name in names:
-            yield name, stage
-    for version in supported_pythons() if "pythons" in names else ():
-        if version == "{}.{}".format(*sys.version_info):
-            continue
-        python = find_python(version)
+    own = "{}.{}".format(*sys.version_info)
+    found = {own: Path(sys.executable)}
+    for version in supported_pythons():
+        python = found.get(version) or find_python(version)
         if python is None:
             missing.append(version)
         else:
+            found[version] = python
+    if "tree" in names:
+        yield "tree", tree
+    newest = max(found, key=lambda version: int(version.partition(".")[2]))
+    if "wheel" in names:
+        yield f"wheel-on-{newest}", wheel_on(found[newest])
+    for version, python in found.items() if "pythons" in names else ():
+        if version not in (own, newest if "wheel" in names else own):
             yield f"python{version}", on(python, version)
 
 
