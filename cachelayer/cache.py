@@ -15,7 +15,7 @@ from cachelayer.clock import Clock, system_clock
 from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import ConfigurationError, OptionTypeError
 from cachelayer.events import CacheEvent, EventKind, Listener, Listeners
-from cachelayer.flow.compute import Engine
+from cachelayer.flow.compute import TAG, Engine
 from cachelayer.flow.drivers import arun, run
 from cachelayer.flow.steps import Flow
 from cachelayer.forks import ProcessLock
@@ -154,7 +154,7 @@ class Cache:
         """Return the name under which the store knows a user's tag: a digest of it, where it is long."""
         if len(tag) > _LONGEST_TAG:
             tag = "#" + hashlib.blake2b(tag.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
-        return self.key("tag:" + tag)
+        return self.key(TAG + tag)
 
     def tell_changes(self, bound: Any) -> None:
         """Call `bound.rebind()` whenever listeners are added; held weakly."""

@@ -43,6 +43,9 @@ from cachelayer.values.codecs import Codec, Failure
 
 logger = logging.getLogger("cachelayer.flow")
 
+#: What the store's name of a user's tag has before the tag, after the namespace.
+TAG: Final = "tag:"
+
 _OUR_MODULES: Final = frozenset({__name__, drivers.__name__, steps.__name__})
 
 
@@ -192,7 +195,7 @@ class Engine:
         """Kill what is stored or computed under `tags`; return how many entries, 0 where the store cannot tell."""
         count = yield from self.storage.invalidate(tags)
         if self._listeners:
-            self._listeners.emit(CacheEvent(kind=EventKind.INVALIDATED, route=label, tags=tags))
+            self._listeners.emit(CacheEvent(kind=EventKind.INVALIDATED, route=label, tags=user_tags(tags)))
         return count
 
     # -- inside -----------------------------------------------------------------------------------------------
@@ -306,9 +309,14 @@ class Engine:
 
     def _tell(self, kind: EventKind, lookup: Lookup, *, seconds: float = 0.0, reason: str = "") -> None:
         if self._listeners:
-            route, key, tags = lookup.policy.label, lookup.key, lookup.tags
+            route, key, tags = lookup.policy.label, lookup.key, user_tags(lookup.tags)
             event = CacheEvent(kind=kind, route=route, key=key, tags=tags, seconds=seconds, reason=reason)
             self._listeners.emit(event)
+
+
+def user_tags(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the tags as users write them, of names as a store knows them; those of the library are left out."""
+    return tuple(name.partition(TAG)[2] for name in names if TAG in name)
 
 
 def _lifetime(lookup: Lookup, value: Any) -> float | None:
