@@ -7,7 +7,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
-from typing import Any, ClassVar, Final, TypeVar, Unpack
+from typing import Any, ClassVar, Final, TypeVar, Unpack, cast
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
@@ -146,11 +146,10 @@ def check_app(app: object) -> None:
 
 def request_of(scope: Scope) -> Request:
     """Return the request that a scope stands for."""
-    if isinstance(scope["headers"], Iterator):
-        scope["headers"] = list(
-            scope["headers"]
-        )  # it can be gone through once only, and the application wants to
-    headers = tuple(scope["headers"])
+    given = cast("Iterable[tuple[bytes, bytes]]", scope["headers"])
+    headers = tuple(given)
+    if isinstance(given, Iterator):
+        scope["headers"] = list(headers)  # it could be gone through once only, and the application wants to
     path, original = request_path(
         scope.get("raw_path") or b"", scope["path"].encode("utf-8", "surrogatepass")
     )
@@ -268,8 +267,9 @@ class _Forwarding:
             raise
 
     def _start(self, message: Message) -> Message:
-        if isinstance(message.get("headers"), Iterator):
-            message = {**message, "headers": list(message["headers"])}
+        given = cast("Iterable[Any]", message.get("headers", ()))
+        if isinstance(given, Iterator):
+            message = {**message, "headers": list(given)}
         objection = Reason.BODY if self._has_body else objection_in(self._scope)
         headers = self._exchange.start(head_of(message), self._scope, objection)
         return message if headers is None else {**message, "headers": [*headers]}
