@@ -7,7 +7,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
-from typing import Any, ClassVar, Final, TypeVar, Unpack, cast
+from typing import Any, ClassVar, Final, TypeVar, Unpack
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
@@ -146,15 +146,15 @@ def check_app(app: object) -> None:
 
 def request_of(scope: Scope) -> Request:
     """Return the request that a scope stands for."""
-    given = cast("Iterable[tuple[bytes, bytes]]", scope["headers"])
+    given: Iterable[tuple[bytes, bytes]] = scope["headers"]
     headers = tuple(given)
-    if isinstance(given, Iterator):
+    if given.__class__ is not list and isinstance(given, Iterator):
         scope["headers"] = list(headers)  # it could be gone through once only, and the application wants to
-    path, original = request_path(
-        scope.get("raw_path") or b"", scope["path"].encode("utf-8", "surrogatepass")
-    )
+    decoded: str = scope["path"]
+    given_path = decoded.encode() if decoded.isascii() else decoded.encode("utf-8", "surrogatepass")
+    path, original = request_path(scope.get("raw_path") or b"", given_path)
     root = scope.get("root_path")
-    if root and not scope["path"].startswith(root):
+    if root and not decoded.startswith(root):
         # The server has taken the prefix off the path, and the application answers by both.
         original = b"%s %s" % (original or b"", root.encode("utf-8", "surrogatepass"))
     # Most servers give Host first; of the others the engine finds it before it looks at this.
@@ -267,8 +267,8 @@ class _Forwarding:
             raise
 
     def _start(self, message: Message) -> Message:
-        given = cast("Iterable[Any]", message.get("headers", ()))
-        if isinstance(given, Iterator):
+        given: Iterable[Any] = message.get("headers", ())
+        if given.__class__ is not list and isinstance(given, Iterator):
             message = {**message, "headers": list(given)}
         objection = Reason.BODY if self._has_body else objection_in(self._scope)
         headers = self._exchange.start(head_of(message), self._scope, objection)

@@ -1,5 +1,6 @@
 """The command line."""
 
+import functools
 import os
 import re
 import signal
@@ -80,7 +81,9 @@ def demo(**environment: str):
     command = [sys.executable, "-m", "cachelayer", "demo", "--requests", "20"]
     environment = {**os.environ, **environment}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes, text=True, env=environment) as process:
+    # Tests that run in a shell's background inherit that SIGINT is ignored.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, **pipes, text=True, env=environment, preexec_fn=heed) as process:  # noqa: PLW1509
         try:
             yield process
         finally:

@@ -121,10 +121,8 @@ def _relevant(request: Request) -> tuple[FieldLines, tuple[bytes, ...]]:
     for field, value in request.headers:
         if field in _USUAL:
             continue
-        name = field.lower()
-        if b"_" in name:
-            # To an application behind CGI or WSGI "_" and "-" are one.
-            name = name.replace(b"_", b"-")
+        # To an application behind CGI or WSGI "_" and "-" are one.
+        name = field.lower().replace(b"_", b"-")
         if name in RELEVANT:
             fields[name] = (*fields[name], value) if name in fields else (value,)
     return fields, fields.pop(_HOST, None) or (request.host or b"",)

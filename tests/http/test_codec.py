@@ -31,6 +31,7 @@ def test_an_entry_reads_back(entry):
         {"headers": ((b"x\r\ny", b"a"),)},
         {"headers": ((b"x: y", b"a"),)},
         {"headers": ((b"x", b"a"), (b"", b"a"))},
+        {"phrase": b"Fine\r\nset-cookie: b"},
         {"status": 99},
         {"status": 101},
         {"status": 600},

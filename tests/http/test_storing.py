@@ -347,3 +347,26 @@ def test_no_response_makes_the_decision_raise(status, response_lines):
     plan = planned(policy=policy)
     admission = admit(plan, ResponseHead(status, response_lines), request_time=NOW, response_time=NOW)
     complete(admission, b"x")
+
+
+def test_a_response_with_trailers_is_not_stored():
+    """They are no part of what is stored, and without them it would be another response."""
+    head = ResponseHead(200, headers(FRESH), trailers=True)
+    assert admit(planned(), head, request_time=NOW, response_time=NOW).reason is Reason.TRAILERS
+
+
+def test_the_reason_phrase_is_stored():
+    """A hit over HTTP/1.1 has that of its miss."""
+    admission = admit(
+        planned(), ResponseHead(200, headers(FRESH), b"Fine"), request_time=NOW, response_time=NOW
+    )
+    made = complete(admission, b"")
+    assert isinstance(made, StoredResponse)
+    assert made.phrase == b"Fine"
+
+
+@pytest.mark.parametrize("phrase", [b"a\r\nX: 1", b"a\nb", b"a\0b"])
+def test_a_reason_phrase_that_could_split_a_response_is_not_stored(phrase):
+    """As with any field."""
+    head = ResponseHead(200, headers(FRESH), phrase)
+    assert admit(planned(), head, request_time=NOW, response_time=NOW).reason is Reason.MALFORMED_RESPONSE
