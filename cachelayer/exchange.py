@@ -290,15 +290,12 @@ class ResponseCodec:
     """HTTP entries: kept as they are in this process, since nothing in them can change, and as bytes elsewhere."""
 
     def keep(self, value: Entry) -> Snapshot:
-        """Return the entry itself, with the length of its bytes."""
+        """Return the entry itself, with the length of its bytes, or raise EncodingError."""
         return Snapshot(value, None, encode_entry, RESPONSE, _size(value))
 
     def encode(self, value: Entry) -> tuple[int, bytes]:
         """Return the codec's number and the entry's bytes, or raise EncodingError."""
-        try:
-            return RESPONSE, encode_entry(value)
-        except UnicodeEncodeError as error:
-            raise EncodingError(f"a tag is no text: {error}") from error
+        return RESPONSE, _encode(value)
 
     def decode(self, codec: int, data: bytes) -> Entry:
         """Return the entry, or raise DecodingError."""
@@ -310,14 +307,21 @@ class ResponseCodec:
 CODEC: Final = ResponseCodec()
 
 
+def _encode(entry: Entry) -> bytes:
+    try:
+        return encode_entry(entry)
+    except UnicodeEncodeError as error:
+        raise EncodingError(f"a tag is no text: {error}") from error
+
+
 def _size(entry: Entry) -> int:
     """Return the length of an entry's bytes, without copying its body."""
     if isinstance(entry, VariantIndex):
-        return len(encode_entry(entry))
+        return len(_encode(entry))
     length = len(entry.body)
     # MessagePack puts the length in front, in one, two or four bytes.
     return (
-        len(encode_entry(msgspec.structs.replace(entry, body=b"")))
+        len(_encode(msgspec.structs.replace(entry, body=b"")))
         + length
         + (length > 0xFF)
         + 2 * (length > 0xFFFF)

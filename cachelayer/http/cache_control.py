@@ -33,29 +33,37 @@ class Directive(msgspec.Struct, frozen=True, gc=False):
 
 
 class Directives(msgspec.Struct, frozen=True, gc=False):
-    """The directives of a message, in order, unknown ones and duplicates included."""
+    """The directives of a message, in order, unknown ones and duplicates included; `names` follow from `items`."""
 
     items: tuple[Directive, ...] = ()
+    names: frozenset[bytes] = frozenset()
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "names", frozenset(item.name for item in self.items))
 
     def has(self, name: bytes) -> bool:
         """Whether a restricting directive is there, in any form, with or without an argument."""
-        return bool(self.items) and any(item.name == name for item in self.items)
+        return name in self.names
 
     def grants(self, name: bytes) -> bool:
         """Whether a permitting directive is there, well-formed and without an argument."""
-        return any(item.name == name and item.valid and item.argument is None for item in self.items)
+        return name in self.names and any(
+            item.name == name and item.valid and item.argument is None for item in self.items
+        )
 
     def seconds(self, name: bytes) -> Seconds:
         """Return a delta-seconds argument, None where the directive is absent, or `INVALID`.
 
         Duplicates that disagree are invalid: section 4.2.1 allows the first or none, and none is the safe one.
         """
+        if name not in self.names:
+            return None
         found = {
             delta_seconds(item.argument) if item.valid else INVALID
             for item in self.items
             if item.name == name
         }
-        return found.pop() if len(found) == 1 else (INVALID if found else None)
+        return found.pop() if len(found) == 1 else INVALID
 
 
 class Invalid(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ import pytest
 from cachelayer import BackendError, InMemoryBackend
 from cachelayer.exchange import CODEC
 from cachelayer.flow.storage import LocalEntry
-from cachelayer.http import StoredResponse, Variant, VariantIndex
+from cachelayer.http import Rule, StoredResponse, Variant, VariantIndex
 from cachelayer.testing import FailingBackend, FakeClock
 from tests.shells import SHELLS, Reply, Site, SixMethods, echo, numbered
 
@@ -130,6 +130,14 @@ def test_memory_is_bounded_by_bytes():
     stats = backend.get_stats()
     assert 30 < stats.current_entries < 50
     assert stats.current_size_bytes <= 50_000
+
+
+def test_a_tag_that_is_no_text_harms_nobody(site, caplog):
+    """The response goes on unstored, and the log says why."""
+    it = site(numbered(), rules=[Rule(ttl=60, tags=("\ud800",))])
+    assert [it.get().error for _ in range(2)] == [None, None]
+    assert it.counts() == {"miss": 2}
+    assert "cannot be stored" in caplog.text
 
 
 @pytest.mark.parametrize("length", [0, 10, 255, 256, 65535, 65536, 100_000])

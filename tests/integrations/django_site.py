@@ -77,6 +77,17 @@ def broken_stream(request):
 
 
 @fresh
+async def abroken_stream(request):
+    """Fail in the middle, from async code."""
+
+    async def parts():
+        yield b"a"
+        raise OSError("gone")
+
+    return StreamingHttpResponse(parts())
+
+
+@fresh
 def file(request):
     """Send a file."""
     return FileResponse(Path(__file__).open("rb"))
@@ -137,6 +148,7 @@ urlpatterns = [
     path("stream", stream),
     path("astream", astream),
     path("broken", broken_stream),
+    path("abroken", abroken_stream),
     path("file", file),
     path("session", session),
     path("looked", looked_at_session),

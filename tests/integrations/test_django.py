@@ -205,6 +205,7 @@ def test_a_stored_response_of_any_form_comes_back():
 def test_an_error_of_a_view_is_the_views(site, path):
     """It comes out as it would without us, and nothing is stored."""
     browser = site()
+    path = "/abroken" if path == "/broken" and browser.is_async else path
     for _ in range(2):
         with pytest.raises(OSError, match="gone"):
             browser.get(path)
