@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-from cachelayer.backends.base import CacheBackend
+from cachelayer.backends.base import CacheBackend, CacheStats
 from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.url import backend_from_url
 from cachelayer.clock import Clock, system_clock
@@ -21,6 +22,8 @@ from cachelayer.flow.steps import Flow
 from cachelayer.forks import ProcessLock
 from cachelayer.stats import RouteRegistry, StatsSnapshot
 from cachelayer.stats.snapshots import total_of
+
+logger = logging.getLogger("cachelayer.cache")
 
 #: The environment variable that names the default cache's backend by URL.
 URL_VARIABLE: Final = "CACHELAYER_URL"
@@ -119,7 +122,7 @@ class Cache:
             total=total_of((*routes.values(), *functions.values())),
             routes=routes,
             functions=functions,
-            backends={self.name: self.backend.get_stats()},
+            backends={self.name: self._backend_stats()},
             backend_errors=self.engine.storage.errors.value,
         )
 
@@ -159,6 +162,15 @@ class Cache:
     def tell_changes(self, bound: Any) -> None:
         """Call `bound.rebind()` whenever listeners are added; held weakly."""
         self._on_change.add(bound)
+
+    def _backend_stats(self) -> CacheStats:
+        """Return what the store counted; all None, which is "unknown", where it cannot be asked now."""
+        try:
+            return self.backend.get_stats()
+        except Exception as error:  # noqa: BLE001 - stores raise what they like, and statistics survive it
+            self.engine.storage.errors.tick()
+            logger.warning("%s gives no statistics: %r", type(self.backend).__name__, error)
+            return CacheStats(None, None, None, None, None, None, None, None)
 
     def _invalidation(self, tags: tuple[str, ...]) -> Flow[int]:
         for tag in tags:

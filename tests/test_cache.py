@@ -19,7 +19,7 @@ from cachelayer import (
 )
 from cachelayer import cache as cache_module
 from cachelayer.cache import choose_cache
-from cachelayer.testing import FakeClock, MinimalBackend
+from cachelayer.testing import FailingBackend, FakeClock, MinimalBackend
 from cachelayer.testing.crowds import in_threads
 
 
@@ -298,3 +298,11 @@ def test_tags_reach_every_function_of_the_cache():
     assert cache.invalidate_tags("shared", "unused") == 3
     assert [f() for f in functions] == [2, 2, 2]
     assert asyncio.run(cache.ainvalidate_tags("shared")) == 3
+
+
+def test_statistics_survive_a_store_that_gives_none():
+    """What the store would tell is unknown then, and everything else is there."""
+    cache = Cache(FailingBackend(InMemoryBackend(), operations=["get_stats"]))
+    stats = cache.stats()
+    assert (stats.backends["default"].hits, stats.total.requests) == (None, 0)
+    assert stats.to_dict()["backends"]["default"]["hit_rate"] == 0.0

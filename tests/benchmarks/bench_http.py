@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from cachelayer import Cache
 from cachelayer.asgi import CacheMiddleware as AsgiMiddleware
 from cachelayer.wsgi import CacheMiddleware as WsgiMiddleware
 from tests.benchmarks.runner import Case, compare, show
@@ -125,8 +126,8 @@ def bench_asgi() -> None:
     """An ASGI hit, and a request that is not cacheable."""
     cases = {
         "constant app": _asgi(asgi_app(b"max-age=60")),
-        "cachelayer, hit": _asgi(AsgiMiddleware(asgi_app(b"max-age=60"))),
-        "cachelayer, uncacheable": _asgi(AsgiMiddleware(asgi_app(b"no-store"))),
+        "cachelayer, hit": _asgi(AsgiMiddleware(asgi_app(b"max-age=60"), cache=Cache())),
+        "cachelayer, uncacheable": _asgi(AsgiMiddleware(asgi_app(b"no-store"), cache=Cache())),
     }
     goals = {
         "cachelayer, hit": "5 us where the app takes 0.32",
@@ -139,8 +140,8 @@ def bench_wsgi() -> None:
     """A WSGI hit, and a request that is not cacheable."""
     cases = {
         "constant app": _wsgi(wsgi_app("max-age=60")),
-        "cachelayer, hit": _wsgi(WsgiMiddleware(wsgi_app("max-age=60"))),
-        "cachelayer, uncacheable": _wsgi(WsgiMiddleware(wsgi_app("no-store"))),
+        "cachelayer, hit": _wsgi(WsgiMiddleware(wsgi_app("max-age=60"), cache=Cache())),
+        "cachelayer, uncacheable": _wsgi(WsgiMiddleware(wsgi_app("no-store"), cache=Cache())),
     }
     goals = {
         "cachelayer, hit": "5 us where the app takes 0.24",
