@@ -20,7 +20,7 @@ from django.core.signals import setting_changed
 
 import cachelayer
 from cachelayer import Cache, Rule, StatsSnapshot
-from cachelayer.errors import CacheLayerError
+from cachelayer.errors import CacheLayerError, ConfigurationError
 from cachelayer.exchange import Caching, option_names
 
 _CACHE_OPTIONS: Final = ("backend", "namespace")
@@ -88,6 +88,18 @@ def read_settings() -> dict[str, Any]:
     return options
 
 
+def _configure(backend: Any, default_ttl: Any, own: dict[str, Any]) -> Cache:
+    try:
+        return cachelayer.configure(backend, default_ttl=default_ttl, replace=_site.overridden, **own)
+    except ConfigurationError as error:
+        if "in use" not in str(error):
+            raise
+        raise ImproperlyConfigured(
+            "CACHELAYER: a cached function was called before these settings were read: call "
+            "cachelayer_django.get_cache() before it, such as first in an AppConfig's ready()"
+        ) from error
+
+
 def _rule(given: Any) -> Any:
     """Return the rule that a dict of its options stands for; anything else is for the policy to judge."""
     options: dict[str, Any] = given
@@ -100,9 +112,7 @@ def _make(options: dict[str, Any]) -> Caching:
     if cache is None and (own or options.get("default_ttl") is not None):
         backend = own.pop("backend", None)
         # Functions that name no cache use it too. Overridden settings come after its first use, and mean it.
-        cache = cachelayer.configure(
-            backend, default_ttl=options.get("default_ttl"), replace=_site.overridden, **own
-        )
+        cache = _configure(backend, options.get("default_ttl"), own)
     elif own:
         raise ImproperlyConfigured(
             f"CACHELAYER has CACHE and {', '.join(map(str.upper, own))}: the cache has its own"
