@@ -108,7 +108,7 @@ def _rule(given: Any) -> Any:
 
 def _make(options: dict[str, Any]) -> Caching:
     cache = options.pop("cache", None)
-    own = {name: options.pop(name) for name in _CACHE_OPTIONS if name in options}
+    own: dict[str, Any] = {name: options.pop(name) for name in _CACHE_OPTIONS if name in options}
     if cache is None and (own or options.get("default_ttl") is not None):
         backend = own.pop("backend", None)
         # Functions that name no cache use it too. Overridden settings come after its first use, and mean it.
