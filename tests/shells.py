@@ -87,7 +87,8 @@ def pairs(lines: Iterable[str]) -> list[tuple[str, str]]:
 
 #: One for all tests: making a loop, and the threads behind it, takes longer than a request.
 _loop = asyncio.Runner()
-atexit.register(_loop.close)
+# Not Runner.close(): at exit no thread can be started any more, which it does.
+atexit.register(lambda: _loop.get_loop().close())
 
 
 def run_async(work: Coroutine[Any, Any, Any]) -> Any:
