@@ -2,10 +2,13 @@
 
 import asyncio
 import atexit
+import functools
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, unquote_to_bytes
+
+import pytest
 
 from cachelayer import Cache, CacheBackend, InMemoryBackend
 from cachelayer.asgi import CacheMiddleware as AsgiMiddleware
@@ -273,3 +276,15 @@ class Site:
         if isinstance(reply.body, bytes):
             return [b"" if asked.method == "HEAD" else reply.body]
         return iter(reply.body)
+
+
+@pytest.fixture(params=STORES)
+def store(request):
+    """The kind of store."""
+    return request.param
+
+
+@pytest.fixture(params=SHELLS)
+def site(request, store):
+    """Make a site of one shell and one store: `site(origin, **options)`."""
+    return functools.partial(Site, request.param, store)

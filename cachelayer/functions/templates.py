@@ -38,11 +38,6 @@ class Template:
         self._parts = self._parse(parameters)
         self._safe = _PLAIN - self._separators()
 
-    @property
-    def static(self) -> bool:
-        """Whether it has no fields."""
-        return all(field is None for _, field in self._parts)
-
     def render(self, arguments: Mapping[str, Any]) -> str:
         """Return the text for these arguments, or raise KeyingError."""
         return "".join(literal + self._field(field, arguments) for literal, field in self._parts)

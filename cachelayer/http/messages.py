@@ -132,11 +132,6 @@ class StoredResponse(
     phrase: bytes = b""
 
     @property
-    def body_length(self) -> int:
-        """The body's length in bytes."""
-        return len(self.body)
-
-    @property
     def keep_until(self) -> float:
         """When the store may forget it, in epoch seconds."""
         return self.fresh_until
