@@ -14,8 +14,7 @@ from cachelayer.cache import Cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
 from cachelayer.exchange import Caching, Exchange, Options, Route
-from cachelayer.flow.drivers import arun, run
-from cachelayer.flow.steps import Flow
+from cachelayer.flows import Flow, arun, run
 from cachelayer.http import Reason, Request, ResponseHead, Rule
 from cachelayer.http.target import request_path
 from cachelayer.stats import StatsSnapshot

@@ -17,8 +17,7 @@ from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import ConfigurationError, OptionTypeError
 from cachelayer.events import CacheEvent, EventKind, Listener, Listeners
 from cachelayer.flow.compute import TAG, Engine
-from cachelayer.flow.drivers import arun, run
-from cachelayer.flow.steps import Flow
+from cachelayer.flows import Flow, arun, run
 from cachelayer.forks import ProcessLock
 from cachelayer.stats import RouteRegistry, StatsSnapshot
 from cachelayer.stats.snapshots import total_of

@@ -27,8 +27,8 @@ from cachelayer.cache import Cache, choose_cache
 from cachelayer.errors import DecodingError, EncodingError, OptionTypeError
 from cachelayer.events import CacheEvent, EventKind
 from cachelayer.flow.flights import Flight
-from cachelayer.flow.steps import Flow
 from cachelayer.flow.storage import Draft, LocalEntry, ObjectStorage, Record
+from cachelayer.flows import Flow
 from cachelayer.http import (
     Admission,
     Answer,

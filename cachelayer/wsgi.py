@@ -12,7 +12,7 @@ from cachelayer.cache import Cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
 from cachelayer.exchange import Caching, Exchange, Options, Route
-from cachelayer.flow.drivers import run
+from cachelayer.flows import run
 from cachelayer.http import Answer, Headers, Request, ResponseHead, Rule
 from cachelayer.http.messages import FieldLines
 from cachelayer.http.plan import RELEVANT

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from typing import ClassVar, Final, Self
 
 from cachelayer.backends.entry import CacheEntry, Metadata
-from cachelayer.backends.generations import BOOKKEEPING, generation_key, new_generation
+from cachelayer.backends.generations import BOOKKEEPING, generation_key, lease_key, new_generation
 from cachelayer.backends.locks import Lock
 from cachelayer.backends.stats import CacheStats
 from cachelayer.errors import ConfigurationError, OptionTypeError, UnsupportedOperationError
@@ -57,6 +57,8 @@ class CacheBackend(ABC):
 
     #: True where other processes see what is stored here: values are then encoded by safe codecs only.
     shared: ClassVar[bool] = True
+    #: Seconds within which each sync call ends by itself, by the store's own time limits; None where there are none.
+    timeout: float | None = None
 
     # -- the six ----------------------------------------------------------------------------------------------
 
@@ -124,6 +126,11 @@ class CacheBackend(ABC):
     def get_entry(self, key: str) -> CacheEntry | None:
         """Return value, times and metadata, without touching counters or recency."""
         raise self._unsupported("get_entry()")
+
+    def get_entries(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
+        """Return the entries of those keys that are there, as `get_entry` does."""
+        found = ((key, self.get_entry(key)) for key in keys)
+        return {key: entry for key, entry in found if entry is not None}
 
     def add(self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None) -> bool:
         """Store only if the key is absent or expired. This default is atomic within one process."""
@@ -221,6 +228,10 @@ class CacheBackend(ABC):
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
+    def diagnose(self) -> list[str]:
+        """Look the store over, and return what is wrong with it, a sentence each that says what to do; [] is well."""
+        return []
+
     def _unsupported(self, what: str) -> UnsupportedOperationError:
         return UnsupportedOperationError(
             f"{type(self).__name__} does not support {what}: override it to add it"
@@ -279,6 +290,10 @@ class CacheBackend(ABC):
         """Async twin of `get_entry`."""
         return await asyncio.to_thread(self.get_entry, key)
 
+    async def aget_entries(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
+        """Async twin of `get_entries`."""
+        return await asyncio.to_thread(self.get_entries, keys)
+
     async def aadd(
         self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None
     ) -> bool:
@@ -320,14 +335,13 @@ class CacheBackend(ABC):
         """Async twin of `release_lease`."""
         return await asyncio.to_thread(self.release_lease, name, token)
 
+    async def adiagnose(self) -> list[str]:
+        """Async twin of `diagnose`."""
+        return await asyncio.to_thread(self.diagnose)
+
     async def aclose(self) -> None:
         """Async twin of `close`."""
         await asyncio.to_thread(self.close)
-
-
-def lease_key(name: str) -> str:
-    """Return the book-keeping key that holds the lease called `name`."""
-    return BOOKKEEPING + "lock:" + name
 
 
 def check_key(key: object) -> None:

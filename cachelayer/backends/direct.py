@@ -56,6 +56,10 @@ class DirectBackend(CacheBackend):
         """Async twin of `get_entry`."""
         return self.get_entry(key)
 
+    async def aget_entries(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
+        """Async twin of `get_entries`."""
+        return self.get_entries(keys)
+
     async def aadd(
         self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None
     ) -> bool:
@@ -96,6 +100,10 @@ class DirectBackend(CacheBackend):
     async def arelease_lease(self, name: str, token: bytes) -> bool:
         """Async twin of `release_lease`."""
         return self.release_lease(name, token)
+
+    async def adiagnose(self) -> list[str]:
+        """Async twin of `diagnose`."""
+        return self.diagnose()
 
     async def aclose(self) -> None:
         """Async twin of `close`."""

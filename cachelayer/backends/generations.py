@@ -13,11 +13,31 @@ from typing import Final
 
 #: Prefix of the keys that belong to the library. No readable key starts with NUL.
 BOOKKEEPING: Final = "\x00cachelayer:"
+_MARK: Final = "key:"
 
 
 def generation_key(name: str) -> str:
     """Return the book-keeping key that holds the generation of `name`."""
     return BOOKKEEPING + "gen:" + name
+
+
+def lease_key(name: str) -> str:
+    """Return the book-keeping key that holds the lease called `name`."""
+    return BOOKKEEPING + "lock:" + name
+
+
+def mark_key(key: str) -> str:
+    """Return the book-keeping key that each invalidation of `key` changes: the fence of computations for it."""
+    return generation_key(_MARK + key)
+
+
+def home_of(key: str) -> str:
+    """Return the key beside which `key` belongs: that of a mark is the key it marks, any other its own.
+
+    A store of several servers keeps both on one, so that a fenced write is atomic there.
+    """
+    prefix = BOOKKEEPING + "gen:" + _MARK
+    return key.removeprefix(prefix)
 
 
 def new_generation() -> bytes:

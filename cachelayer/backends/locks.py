@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Self
 
+from cachelayer.backends.generations import lease_key
 from cachelayer.durations import parse_duration
 from cachelayer.errors import BackendError, ConfigurationError
 
@@ -51,6 +52,19 @@ class Lock:
         """Free the lock if this object still holds it; False otherwise, and harmless."""
         token, self._token = self._token, b""
         return bool(token) and self._backend.release_lease(self.name, token)
+
+    @property
+    def fence(self) -> dict[str, bytes]:
+        """What to add to `expected=` of `compare_and_set`: it stores only while this object holds the lock.
+
+        A holder whose lease ran out thus cannot overwrite what a later one wrote.
+
+        Raises:
+            BackendError: the lock was not taken by this object.
+        """
+        if not self._token:
+            raise BackendError(f"lock {self.name!r} is not held: acquire it first")
+        return {lease_key(self.name): self._token}
 
     async def aacquire(self, timeout: float = 0.0) -> bool:
         """Async twin of `acquire`."""

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import SplitResult
 
 from cachelayer.backends.base import (
     BOOKKEEPING,
@@ -16,12 +17,13 @@ from cachelayer.backends.base import (
     check_delta,
     check_item,
     check_key,
-    lease_key,
     parse_integer,
 )
 from cachelayer.backends.direct import DirectBackend
+from cachelayer.backends.generations import lease_key
 from cachelayer.backends.metadata import copy_metadata
 from cachelayer.backends.table import DEAD, NEVER, Entry, EntryTable, ObjectEntry
+from cachelayer.backends.url import query_options
 from cachelayer.clock import Clock, system_clock
 from cachelayer.errors import BackendClosedError, ConfigurationError, OptionTypeError
 
@@ -299,3 +301,10 @@ def _bound(name: str, value: int | None) -> int | None:
     if value.__class__ is not int or value <= 0:
         raise ConfigurationError(f"{name}={value!r}: give a whole number above 0, or None for no bound")
     return value
+
+
+def from_url(parts: SplitResult) -> InMemoryBackend:
+    """Make a memory backend of a `memory://` URL."""
+    if parts.netloc or parts.path not in ("", "/"):
+        raise ConfigurationError("memory:// takes no host or path, only options: memory://?max_entries=1000")
+    return InMemoryBackend(**query_options(parts, {"max_size_bytes": int, "max_entries": int, "policy": str}))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from cachelayer.backends.base import CacheBackend
-from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.errors import ConfigurationError, OptionTypeError
 
 #: "user:" and then a password before a host, quoted or not; and a query parameter that is named as a secret.
@@ -68,19 +68,17 @@ def query_options(parts: SplitResult, known: Mapping[str, Callable[[str], object
     return options
 
 
-def _memory(parts: SplitResult) -> CacheBackend:
-    if parts.netloc or parts.path not in ("", "/"):
-        raise ConfigurationError("memory:// takes no host or path, only options: memory://?max_entries=1000")
-    options = query_options(parts, {"max_size_bytes": int, "max_entries": int, "policy": str})
-    return InMemoryBackend(**options)
-
-
-_BUILTIN: Final[dict[str, BackendFactory]] = {"memory": _memory}
+#: Scheme -> where its `BackendFactory` is: imported when it is first asked for.
+_BUILTIN: Final[dict[str, str]] = {
+    "memory": "cachelayer.backends.memory:from_url",
+}
 
 
 def _factory(scheme: str) -> BackendFactory | None:
     if scheme in _BUILTIN:
-        return _BUILTIN[scheme]
+        module, _, name = _BUILTIN[scheme].partition(":")
+        factory: BackendFactory = getattr(import_module(module), name)
+        return factory
     found = entry_points(group=ENTRY_POINT_GROUP, name=scheme) if scheme else ()
     return next((point.load() for point in found), None)
 

@@ -19,13 +19,14 @@ from typing import Any, Final
 
 import msgspec
 
+from cachelayer import flows
 from cachelayer.backends.base import CacheBackend
 from cachelayer.backends.table import NEVER
 from cachelayer.clock import Clock
 from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.events import CacheEvent, EventKind, Listeners
-from cachelayer.flow import drivers, steps
+from cachelayer.flow import steps
 from cachelayer.flow.flights import (
     ABANDONED,
     Failed,
@@ -36,8 +37,9 @@ from cachelayer.flow.flights import (
     start_leading,
     stop_leading,
 )
-from cachelayer.flow.steps import Compute, Flow, Wait
+from cachelayer.flow.steps import Compute, Wait
 from cachelayer.flow.storage import Draft, Record, make_storage
+from cachelayer.flows import Flow
 from cachelayer.outcomes import Outcome
 from cachelayer.values.codecs import Codec, Failure
 
@@ -46,7 +48,7 @@ logger = logging.getLogger("cachelayer.flow")
 #: What the store's name of a user's tag has before the tag, after the namespace.
 TAG: Final = "tag:"
 
-_OUR_MODULES: Final = frozenset({__name__, drivers.__name__, steps.__name__})
+_OUR_MODULES: Final = frozenset({__name__, flows.__name__, steps.__name__})
 
 
 class Policy(msgspec.Struct, frozen=True):

@@ -1,32 +1,13 @@
-"""The steps a flow can yield. Each knows how to be taken in sync and in async code; all else is the flow's."""
+"""The steps of get-or-compute: what its flows yield beside operations of a backend."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
-from cachelayer.backends.base import CacheBackend
 from cachelayer.flow.flights import Flight, Landing
-
-T = TypeVar("T")
-
-
-class Step(Protocol):
-    """One thing that a flow wants done."""
-
-    def take(self) -> Any:
-        """Do it, blocking."""
-        ...
-
-    async def atake(self) -> Any:
-        """Do it without blocking the event loop."""
-        ...
-
-
-#: A flow yields steps, is sent their results (or thrown their errors), and returns a T.
-Flow = Generator[Step, Any, T]
 
 
 class Compute(msgspec.Struct, frozen=True):
@@ -43,22 +24,6 @@ class Compute(msgspec.Struct, frozen=True):
     async def atake(self) -> Any:
         """Call and await it."""
         return await self.function(*self.args, **self.kwargs)
-
-
-class Operate(msgspec.Struct, frozen=True):
-    """One operation of a backend, by its name: the sync method, or its async twin."""
-
-    backend: CacheBackend
-    operation: str
-    args: tuple[Any, ...]
-
-    def take(self) -> Any:
-        """Call the method."""
-        return getattr(self.backend, self.operation)(*self.args)
-
-    async def atake(self) -> Any:
-        """Await its async twin."""
-        return await getattr(self.backend, "a" + self.operation)(*self.args)
 
 
 class Wait(msgspec.Struct, frozen=True):

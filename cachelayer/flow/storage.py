@@ -13,14 +13,15 @@ import msgspec
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.backends.computing import Computing
-from cachelayer.backends.generations import generation_key, new_generation
+from cachelayer.backends.generations import generation_key, mark_key, new_generation
 from cachelayer.backends.memory import InMemoryBackend
+from cachelayer.backends.operate import Operate
 from cachelayer.backends.table import NEVER, EntryTable, ObjectEntry, Tag
 from cachelayer.clock import Clock
 from cachelayer.counters import Counter
 from cachelayer.errors import DecodingError
 from cachelayer.flow.flights import Flight, Flights
-from cachelayer.flow.steps import Flow, Operate
+from cachelayer.flows import Flow
 from cachelayer.values.codecs import Codec
 from cachelayer.values.envelope import OVERHEAD, Envelope, pack, unpack
 from cachelayer.values.snapshot import Snapshot
@@ -331,7 +332,7 @@ class EnvelopeStorage:
 
     def capture(self, flight: Flight, tags: tuple[str, ...]) -> Flow[None]:
         """See `Storage.capture`. Where the backend fails the flight has no fence, and will not be stored."""
-        mark = _mark(flight.key)
+        mark = mark_key(flight.key)
         held = yield from self._get(mark)
         generations = yield from self._generations(tags if held is not None else ())
         if held is None or generations is None:
@@ -375,7 +376,7 @@ class EnvelopeStorage:
         with self._computing.lock:
             self._computing.break_off(key)
         # Not a plain `set`: in a store of six methods that could come between another's compare and its set.
-        yield from self._try("compare_and_set", _mark(key), new_generation(), {}, FENCE_LIFETIME)
+        yield from self._try("compare_and_set", mark_key(key), new_generation(), {}, FENCE_LIFETIME)
 
     def remove(self, key: str) -> Flow[bool]:
         """See `Storage.remove`. The mark comes first: a result stored before it is removed, one after is refused."""
@@ -431,11 +432,6 @@ class EnvelopeStorage:
 
     def _ttl(self, draft: Draft) -> float | None:
         return None if draft.expires == NEVER else draft.expires - self._clock()
-
-
-def _mark(key: str) -> str:
-    """Return the book-keeping key that each invalidation of `key` changes."""
-    return generation_key("key:" + key)
 
 
 def _seal(draft: Draft, codec: Codec, tags: tuple[tuple[str, bytes], ...]) -> Envelope:

@@ -15,9 +15,8 @@ from cachelayer.cache import Cache
 from cachelayer.errors import ConfigurationError, KeyingError
 from cachelayer.events import CacheEvent, EventKind
 from cachelayer.flow.compute import Lookup, Policy, Result
-from cachelayer.flow.drivers import run
-from cachelayer.flow.steps import Flow
 from cachelayer.flow.storage import LocalEntry
+from cachelayer.flows import Flow, run
 from cachelayer.functions.encoding import has_cache_key
 from cachelayer.functions.keys import KeyMaker
 from cachelayer.functions.options import NOT_GIVEN, FunctionOptions

@@ -15,9 +15,9 @@ from typing import Any, cast
 from cachelayer.backends.table import NEVER
 from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.flow.compute import Result
-from cachelayer.flow.drivers import arun, run
 from cachelayer.flow.flights import ABANDONED, Failed, Flight, Landed, start_leading, stop_leading
 from cachelayer.flow.storage import LocalEntry, ObjectStorage
+from cachelayer.flows import arun, run
 from cachelayer.functions.core import Binding, FunctionCore, Place
 from cachelayer.outcomes import Outcome
 from cachelayer.values.codecs import Failure

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 import msgspec
 import wrapt
 
-from cachelayer.flow.drivers import arun, run
+from cachelayer.flows import arun, run
 from cachelayer.functions.compiled import compile_bound_call, compile_call
 from cachelayer.functions.core import Binding, CacheInfo, FunctionCore
 from cachelayer.functions.parameters import Call

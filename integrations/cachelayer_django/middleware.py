@@ -13,7 +13,7 @@ from django.utils.cache import patch_vary_headers
 
 from cachelayer import asgi, wsgi
 from cachelayer.exchange import ROUTE, UNMATCHED, Exchange
-from cachelayer.flow.drivers import arun, run
+from cachelayer.flows import arun, run
 from cachelayer.http import Answer, Headers, Reason, Request, ResponseHead
 from cachelayer_django.conf import get_caching
 

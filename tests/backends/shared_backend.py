@@ -22,9 +22,9 @@ from cachelayer.backends.base import (
     check_delta,
     check_item,
     check_key,
-    lease_key,
     parse_integer,
 )
+from cachelayer.backends.generations import lease_key
 from cachelayer.backends.metadata import encode_metadata
 from cachelayer.errors import BackendClosedError
 

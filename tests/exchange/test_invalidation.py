@@ -2,7 +2,7 @@
 
 import pytest
 
-from cachelayer.flow.drivers import run
+from cachelayer.flows import run
 from cachelayer.http import Rule
 from tests.shells import Reply
 

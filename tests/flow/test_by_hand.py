@@ -6,11 +6,12 @@ import contextvars
 import pytest
 
 from cachelayer import Cache, Outcome
+from cachelayer.backends.operate import Operate
 from cachelayer.errors import DecodingError
 from cachelayer.flow.compute import Lookup, Policy
-from cachelayer.flow.drivers import arun, run
 from cachelayer.flow.flights import ABANDONED
-from cachelayer.flow.steps import Compute, Operate, Wait
+from cachelayer.flow.steps import Compute, Wait
+from cachelayer.flows import arun, run
 from cachelayer.values.codecs import ValueCodec
 from tests.functions.support import SixMethods
 

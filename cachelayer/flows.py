@@ -1,12 +1,31 @@
-"""The two drivers of a flow. They take its steps, and throw a step's error back into it."""
+"""Flows: code without a colour. A generator yields steps, and a driver takes them, in sync or in async code.
+
+A step's result is sent back into the flow, a step's error thrown back into it: the flow decides about both. A flow
+can be driven by hand in a test, with no mock.
+"""
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from cachelayer.flow.steps import Flow
+from collections.abc import Generator
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Step(Protocol):
+    """One thing that a flow wants done: it knows how to be taken in sync and in async code."""
+
+    def take(self) -> Any:
+        """Do it, blocking."""
+        ...
+
+    async def atake(self) -> Any:
+        """Do it without blocking the event loop."""
+        ...
+
+
+#: A flow yields steps, is sent their results (or thrown their errors), and returns a T.
+Flow = Generator[Step, Any, T]
 
 
 def run(flow: Flow[T]) -> T:
