@@ -29,9 +29,7 @@ class TwofoldBackend(CacheBackend):
     def get(self, key: str) -> bytes | None:
         return run(self.flow("get", key))
 
-    def set(
-        self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None
-    ) -> bool:
+    def set(self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None) -> bool:
         return run(self.flow("set", key, value, ttl, metadata))
 
     def delete(self, key: str) -> bool:
@@ -67,9 +65,7 @@ class TwofoldBackend(CacheBackend):
     def get_entries(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         return run(self.flow("get_entries", list(keys)))
 
-    def add(
-        self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None
-    ) -> bool:
+    def add(self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None) -> bool:
         return run(self.flow("add", key, value, ttl, metadata))
 
     def touch(self, key: str, ttl: float | None) -> bool:
