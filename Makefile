@@ -19,7 +19,6 @@ demo: .venv/.demo ## show cachelayer at work; options: ARGS=--once
 	$(BIN)/cachelayer demo $(ARGS)
 
 test: .venv/.test ## run the tests on the tree, the wheel and other Pythons; only some: STAGES='tree wheel'
-	tools/servers.sh
 	$(BIN)/python tools/test.py $(STAGES)
 
 check: .venv/.lint ## check format, lint, types, architecture and packaging

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
 
+import servers
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 SCRATCH: Final = Path(tempfile.mkdtemp(prefix="cachelayer-test-"))
 STAGES: Final = ("tree", "wheel", "pythons")
@@ -143,6 +145,7 @@ def main(names: list[str]) -> int:
     """Run the stages, print the closing lines and return the exit code."""
     if not set(names) <= set(STAGES):
         sys.exit(f"the stages are {', '.join(STAGES)}; not {' '.join(names)}")
+    servers.install()
     missing: list[str] = []
     broken: list[str] = []
     reports: list[Path] = []
@@ -158,6 +161,8 @@ def main(names: list[str]) -> int:
     print()
     for version in missing:
         print(f"NOT TESTED: Python {version} was not found; remedy: put it on PATH or in pyenv, run again")
+    if absent := servers.missing():
+        print(f"NOT TESTED: what needs {', '.join(absent)}; remedy: {servers.remedy(absent)}, run again")
     for line in broken:
         print(line)
     # A stage that broke without a failing test, such as the coverage gate, counts as one failure.
