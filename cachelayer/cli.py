@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import click
 
 #: Each command, with the module that has it under its own name. A module imports more than click when it runs.
-COMMANDS: Final = {"demo": "cachelayer.demo.command"}
+COMMANDS: Final = {"demo": "cachelayer.demo.command", "doctor": "cachelayer.doctor"}
 
 #: What the extra `cli` installs, by the names under which it is imported.
 _EXTRA: Final = frozenset({"airportsdata", "click", "httpx", "rich", "starlette", "uvicorn"})
