@@ -4,10 +4,12 @@ from cachelayer.backends.base import CacheBackend, CacheEntry, CacheStats
 from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.url import backend_from_url
 from cachelayer.cache import Cache, configure, default_cache
+from cachelayer.context import bypass, deferred_invalidation
 from cachelayer.errors import (
     BackendClosedError,
     BackendError,
     CacheLayerError,
+    ComputationTimeoutError,
     ConfigurationError,
     DecodingError,
     EncodingError,
@@ -31,6 +33,7 @@ __all__ = [
     "CacheEvent",
     "CacheLayerError",
     "CacheStats",
+    "ComputationTimeoutError",
     "ConfigurationError",
     "DecodingError",
     "EncodingError",
@@ -46,7 +49,9 @@ __all__ = [
     "StatsSnapshot",
     "UnsupportedOperationError",
     "backend_from_url",
+    "bypass",
     "cached",
     "configure",
     "default_cache",
+    "deferred_invalidation",
 ]

@@ -6,17 +6,21 @@ import hashlib
 import logging
 import os
 import weakref
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final, Protocol
 
 from cachelayer.backends.base import CacheBackend, CacheStats
 from cachelayer.backends.memory import InMemoryBackend
+from cachelayer.backends.resilience import Health, OnError, ResilientBackend, resilient
 from cachelayer.backends.url import backend_from_url
 from cachelayer.clock import Clock, system_clock
+from cachelayer.context import defer
 from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import ConfigurationError, OptionTypeError
 from cachelayer.events import CacheEvent, EventKind, Listener, Listeners
-from cachelayer.flow.compute import TAG, Engine
+from cachelayer.flow.compute import Engine
+from cachelayer.flow.lookups import TAG
 from cachelayer.flows import Flow, arun, run
 from cachelayer.forks import ProcessLock
 from cachelayer.stats import RouteRegistry, StatsSnapshot
@@ -39,6 +43,9 @@ class Cache:
         default_ttl: lifetime of what names none: seconds, `timedelta`, text like "2h5m"; None for ever.
         clock: returns epoch seconds; None takes the backend's own, or the system's.
         name: how statistics and errors call this cache.
+        on_error: what happens where a shared store fails: "open" calls the function or application instead, "raise"
+            raises BackendError. None is "open", or what a `ResilientBackend` was told.
+        deadline: seconds that one operation of a shared store may take, see `ResilientBackend`.
 
     Raises:
         ConfigurationError: an option cannot work.
@@ -52,6 +59,8 @@ class Cache:
         default_ttl: Duration = None,
         clock: Clock | None = None,
         name: str = "default",
+        on_error: OnError | None = None,
+        deadline: Duration = None,
     ) -> None:
         if not isinstance(namespace, str):
             raise OptionTypeError(f"namespace must be str, not {type(namespace).__name__}")
@@ -68,7 +77,9 @@ class Cache:
         self.default_ttl = parse_duration(default_ttl, name="default_ttl")
         self.name = name
         self.listeners = Listeners()
-        self.engine = Engine(self.backend, self.clock, self.listeners)
+        self._store = _make_resilient(self.backend, deadline, on_error)
+        how = self._store.on_error if isinstance(self._store, ResilientBackend) else on_error or "open"
+        self.engine = Engine(self._store, self.clock, self.listeners, on_error=how)
         self.routes = RouteRegistry()
         self.functions = RouteRegistry()
         #: Every entry carries these: the namespace's own, where clearing the whole store would not do.
@@ -105,12 +116,12 @@ class Cache:
         return await arun(self._clearing())
 
     def close(self) -> None:
-        """Close the backend."""
-        self.backend.close()
+        """Close the backend, once it has been told what it missed, if it can be reached."""
+        self._store.close()
 
     async def aclose(self) -> None:
         """Async twin of `close`."""
-        await self.backend.aclose()
+        await self._store.aclose()
 
     # -- what it tells ----------------------------------------------------------------------------------------
 
@@ -130,7 +141,11 @@ class Cache:
         self.routes.reset()
         self.functions.reset()
         self.engine.storage.errors.reset()
-        self.backend.get_stats().reset()
+        self._backend_stats().reset()
+
+    def health(self) -> Health | None:
+        """Return how the shared store has been doing; None for one that is this process's own."""
+        return self._store.health() if isinstance(self._store, ResilientBackend) else None
 
     def add_listener(self, listener: Listener) -> None:
         """Call `listener` with each `CacheEvent` from now on. Hits of functions then take their longer path."""
@@ -139,8 +154,9 @@ class Cache:
         self.listeners.add(listener)
         if isinstance(self.backend, InMemoryBackend):
             self.backend.table.on_evicted = self._evicted
-        for bound in list(self._on_change):
-            bound.rebind()
+        with changing_cache:
+            for bound in list(self._on_change):
+                bound.rebind()
 
     # -- for the layers above ---------------------------------------------------------------------------------
 
@@ -165,7 +181,7 @@ class Cache:
     def _backend_stats(self) -> CacheStats:
         """Return what the store counted; all None, which is "unknown", where it cannot be asked now."""
         try:
-            return self.backend.get_stats()
+            return self._store.get_stats()
         except Exception as error:  # noqa: BLE001 - stores raise what they like, and statistics survive it
             self.engine.storage.errors.tick()
             logger.warning("%s gives no statistics: %r", type(self.backend).__name__, error)
@@ -178,6 +194,8 @@ class Cache:
         return self.engine.invalidate_tags(tuple(map(self.tag_name, tags)))
 
     def _clearing(self) -> Flow[int]:
+        if defer(self._clearing):
+            return 0
         count = yield from self.engine.invalidate_tags(self.own_tags)
         if not self.namespace:
             count = yield from self.engine.storage.clear()
@@ -199,11 +217,36 @@ def _make_backend(backend: CacheBackend | str | None, clock: Clock | None) -> Ca
     )
 
 
+def _make_resilient(backend: CacheBackend, deadline: Duration, on_error: OnError | None) -> CacheBackend:
+    """Return what the engine asks: a shared store may go away, this process's memory does not."""
+    if on_error not in {None, "open", "raise"}:
+        raise ConfigurationError(f"on_error={on_error!r}: it is 'open' or 'raise'")
+    if isinstance(backend, ResilientBackend) or (backend.shared and not isinstance(backend, InMemoryBackend)):
+        return resilient(backend, deadline=deadline, on_error=on_error)
+    return backend
+
+
 # -- the process's default ----------------------------------------------------------------------------------------
 
-_lock = ProcessLock()
+
+class User(Protocol):
+    """What is bound to a cache at its first use: a function, a middleware."""
+
+    def unbind(self) -> None:
+        """Be bound anew at the next use. Called with `changing_cache` held, so it takes no other lock."""
+
+
+#: Guards what the default cache is, what each cache is made of, and who is bound to it.
+changing_cache: Final = ProcessLock()
+_lock = changing_cache
 _default: Cache | None = None
 _used = False
+#: Puts a new default cache over another store at once; None but in `default_over_another_store`.
+_instead: Callable[[Cache], object] | None = None
+#: Those that named no cache and are bound to the default.
+_followers: weakref.WeakSet[User] = weakref.WeakSet()
+#: Those that a change under way has yet to unbind, for a child that is forked in the middle of it.
+_unbinding: list[User] = []
 
 
 def configure(
@@ -213,7 +256,8 @@ def configure(
 
     Args:
         backend_or_url: the store; None takes the environment's `CACHELAYER_URL`, else memory.
-        replace: allow it although the default cache has been used: what is bound already keeps the old one.
+        replace: allow it although the default cache has been used: those who use it go over to the new one with
+            their next call. What is under way ends in the old one.
         options: as `Cache` takes them.
 
     Raises:
@@ -225,8 +269,12 @@ def configure(
             raise ConfigurationError(
                 "the default cache is in use already: call configure() before anything is cached, or pass replace=True"
             )
-        _default, _used = Cache(backend_or_url or os.environ.get(URL_VARIABLE), **options), False
-        return _default
+        made = Cache(backend_or_url or os.environ.get(URL_VARIABLE), **options)
+        if _instead is not None:
+            _instead(made)
+        with _unbound(_followers):
+            _default, _used = made, False
+        return made
 
 
 def default_cache() -> Cache:
@@ -265,7 +313,82 @@ _over: weakref.WeakValueDictionary[int, Cache] = weakref.WeakValueDictionary()
 
 def cache_over(backend: CacheBackend | str) -> Cache:
     """Return the cache that all who name this very backend share, so that they count together."""
+    if isinstance(backend, str):
+        return Cache(backend)
+    # The cache keeps the backend alive, also while another one stands in for it: nothing else can have its id.
     made = _over.get(id(backend))
-    if made is None or made.backend is not backend:
+    if made is None:
         made = _over[id(backend)] = Cache(backend)
     return made
+
+
+# -- changes under way --------------------------------------------------------------------------------------------
+
+
+def follow_default(user: User, choose: Callable[[], Cache]) -> None:
+    """Let `user` be unbound when the default cache is exchanged, if that is what it chose; held weakly."""
+    if choose is default_cache:
+        _followers.add(user)
+
+
+@contextmanager
+def over_another_store(cache: Cache, backend: CacheBackend) -> Generator[Cache]:
+    """Let `cache` be over `backend` until the end of the block, for everybody who holds it or is bound to it.
+
+    Its options stay; its entries, statistics, listeners and clock are others meanwhile.
+    """
+    other = Cache(backend, namespace=cache.namespace, default_ttl=cache.default_ttl, name=cache.name)
+    own = vars(cache).copy()
+    _become(cache, vars(other))
+    try:
+        yield cache
+    finally:
+        _become(cache, own)
+
+
+@contextmanager
+def default_over_another_store(backend: CacheBackend) -> Generator[Cache]:
+    """Let the process's default cache be over `backend` until the end of the block, and a later one's too.
+
+    A default that `configure()` makes in the block is over `backend` at once, and over its own store after the
+    block. It stays the default if there was none before the block; else the former one is back.
+    """
+    global _default, _used, _instead  # noqa: PLW0603 - the process's one default
+    with ExitStack() as stack:
+        with _lock:
+            former, was_used, outer = _default, _used, _instead
+            if former is None:
+                mine = _default = Cache(backend)
+            else:
+                mine = stack.enter_context(over_another_store(former, backend))
+            _instead = lambda made: stack.enter_context(over_another_store(made, backend))  # noqa: E731
+            _used = False
+        try:
+            yield mine
+        finally:
+            with _lock, _unbound(_followers):
+                _instead = outer
+                if former is not None or _default is mine:
+                    _default, _used = former, was_used
+
+
+def _become(cache: Cache, state: dict[str, Any]) -> None:
+    with _lock, _unbound(cache._on_change):  # pyright: ignore[reportPrivateUsage] # this module's own
+        vars(cache).update(state)
+
+
+@contextmanager
+def _unbound(users: Iterable[User]) -> Generator[None]:
+    """Unbind `users` after the block, in a child that is forked meanwhile too."""
+    _unbinding[:] = users
+    yield
+    _unbind()
+
+
+def _unbind() -> None:
+    for user in _unbinding:
+        user.unbind()
+    _unbinding.clear()
+
+
+os.register_at_fork(after_in_child=_unbind)

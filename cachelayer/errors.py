@@ -27,6 +27,10 @@ class DecodingError(CacheLayerError, ValueError):
     """Bytes from a store that are not an entry of ours: the caller counts a miss."""
 
 
+class ComputationTimeoutError(CacheLayerError, TimeoutError):
+    """A computation took longer than its `hard_timeout`; it goes on, and what it gives will be stored."""
+
+
 class BackendError(CacheLayerError, ConnectionError):
     """A store failed or could not be reached."""
 

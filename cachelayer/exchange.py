@@ -23,7 +23,8 @@ from typing import Any, Final, TypedDict
 import msgspec
 
 from cachelayer.backends.base import CacheBackend
-from cachelayer.cache import Cache, choose_cache
+from cachelayer.backends.null import NullBackend
+from cachelayer.cache import Cache, changing_cache, choose_cache, follow_default
 from cachelayer.errors import DecodingError, EncodingError, OptionTypeError
 from cachelayer.events import CacheEvent, EventKind
 from cachelayer.flow.flights import Flight
@@ -136,9 +137,25 @@ class Caching:
 
     def bind(self) -> Bound:
         """Return the ties to the cache, made now if this is the first use."""
-        if self.bound is None:
-            self.bound = Bound(self, self._choose())
-        return self.bound
+        while (bound := self.bound) is None:
+            cache = self._choose()
+            made = Disabled(self, cache) if isinstance(cache.backend, NullBackend) else Bound(self, cache)
+            with changing_cache:
+                # Of several threads that come first, one wins; and of two caches, the one that is in place by now.
+                if self.bound is None and self._choose().engine.storage is made.storage:
+                    cache.tell_changes(self)
+                    follow_default(self, self._choose)
+                    self.bound = made
+        return bound
+
+    def rebind(self) -> None:
+        """Take notice of listeners: the cache calls this whenever there are new ones."""
+        if (bound := self.bound) is not None:
+            bound.rebind()
+
+    def unbind(self) -> None:
+        """Be bound anew at the next request: another cache, or store, has taken the place of this one."""
+        self.bound = None
 
     def stats(self) -> StatsSnapshot:
         """Return what the cache counted."""
@@ -188,10 +205,9 @@ class Bound:
         #: Whether anybody wants to hear of events.
         self.tells = False
         self.rebind()
-        cache.tell_changes(self)
 
     def rebind(self) -> None:
-        """Take notice of listeners: the cache calls this whenever there are new ones."""
+        """Take notice of listeners."""
         self.tells = bool(self.cache.listeners)
 
     def find_here(self, request: Request) -> Answer | Exchange:
@@ -281,6 +297,22 @@ class Bound:
 
 def _nothing(key: str) -> None:
     raise NotImplementedError
+
+
+class Disabled(Bound):
+    """A middleware's ties to a cache that is off: no request is looked up."""
+
+    def find_here(self, request: Request) -> Exchange:
+        """Let the application answer."""
+        began, plan = perf_counter(), plan_lookup(request, self.policy)
+        if plan.key is not None:
+            plan = msgspec.structs.replace(plan, key=None, reason=Reason.DISABLED)
+        return Exchange(self, plan, began)
+
+    def find(self, request: Request) -> Flow[Answer | Exchange]:
+        """Do what `find_here` does."""
+        return self.find_here(request)
+        yield
 
 
 # -- entries ----------------------------------------------------------------------------------------------------

@@ -68,18 +68,18 @@ def test_configure_comes_before_the_first_use_and_after_decoration(fresh):
 
 
 def test_configure_after_a_first_use_raises_unless_told_to_replace(fresh):
-    """DESIGN: after a first use it raises unless replace=True; what is bound keeps the old cache."""
+    """DESIGN: after a first use it raises unless replace=True; who named no cache goes over to the new one."""
     f = cached(number())
     f()
     with pytest.raises(ConfigurationError, match=r"in use already.*replace=True"):
         configure(InMemoryBackend())
     old = default_cache()
-    new = configure(InMemoryBackend(), replace=True)
+    new = configure(InMemoryBackend(), replace=True, default_ttl=7)
     assert default_cache() is new is not old
-    assert f() == 1
-    g = cached(number())
-    g()
-    assert new.backend.get_stats().current_entries == 1
+    assert [f(), f(), f()] == [2, 2, 2]
+    assert f.cache_parameters()["ttl"] == 7
+    assert (new.stats().functions[f.stats().route].hit, old.stats().total.requests) == (2, 1)
+    assert new.backend.get_stats().current_entries == old.backend.get_stats().current_entries == 1
 
 
 def test_configure_may_be_called_twice_before_use(fresh):
@@ -156,6 +156,16 @@ def test_a_backend_may_be_a_url():
     """DESIGN: backend= takes a URL."""
     f = cached(backend="memory://?max_entries=1")(number())
     assert [f(1), f(1), f(2), f(1)] == [1, 1, 2, 3]
+
+
+def test_functions_that_name_a_url_have_a_store_each():
+    """DESIGN: a URL is made into a backend where it stands; who wants to share one names the backend or a cache."""
+    url = "memory://"
+    f, g = cached(backend=url, name="f")(number()), cached(backend=url, name="g")(number())
+    f()
+    assert set(choose_cache(None, url)().stats().functions) == set()
+    assert g.stats().requests == 0
+    assert f._core().binding().cache is not g._core().binding().cache
 
 
 def test_a_cache_is_freed_with_its_functions():

@@ -23,11 +23,12 @@ from contextlib import contextmanager
 from typing import ClassVar, Final, Self
 
 from cachelayer.backends.entry import CacheEntry, Metadata
-from cachelayer.backends.generations import BOOKKEEPING, generation_key, lease_key, new_generation
+from cachelayer.backends.generations import BOOKKEEPING, generation_key, lease_key, new_generation, softened
 from cachelayer.backends.locks import Lock
 from cachelayer.backends.stats import CacheStats
 from cachelayer.errors import ConfigurationError, OptionTypeError, UnsupportedOperationError
 
+_SOFTENING_TRIES: Final = 10
 _INTEGER: Final = re.compile(rb"-?[0-9]{1,4000}")
 
 __all__ = ["BOOKKEEPING", "CacheBackend", "CacheEntry", "CacheStats", "Metadata"]
@@ -188,6 +189,23 @@ class CacheBackend(ABC):
         """Give each name a new generation: whatever was stored under the old one is dead."""
         self.set_many({generation_key(name): new_generation() for name in names})
 
+    def soften_generations(self, names: Iterable[str]) -> None:
+        """Change each name's generation so that what was stored under the old one is stale, and not dead."""
+        left = list(names)
+        for _ in range(_SOFTENING_TRIES):
+            if not left:
+                return
+            held = self.generations(left)
+            keys = {name: generation_key(name) for name in left}
+            # Who was faster made another generation of it: what that one covers is not what this one has to.
+            left = [
+                name
+                for name, old in held.items()
+                if not self.compare_and_set(keys[name], softened(old), {keys[name]: old})
+            ]
+        # A store that refuses, or callers without end: what is dead was invalidated too.
+        self.bump_generations(left)
+
     def _create_generation(self, key: str) -> bytes:
         fresh = new_generation()
         if self.add(key, fresh):
@@ -326,6 +344,10 @@ class CacheBackend(ABC):
     async def abump_generations(self, names: Iterable[str]) -> None:
         """Async twin of `bump_generations`."""
         await asyncio.to_thread(self.bump_generations, names)
+
+    async def asoften_generations(self, names: Iterable[str]) -> None:
+        """Async twin of `soften_generations`."""
+        await asyncio.to_thread(self.soften_generations, names)
 
     async def aacquire_lease(self, name: str, token: bytes, lease: float) -> bool:
         """Async twin of `acquire_lease`."""

@@ -93,6 +93,10 @@ class DirectBackend(CacheBackend):
         """Async twin of `bump_generations`."""
         self.bump_generations(names)
 
+    async def asoften_generations(self, names: Iterable[str]) -> None:
+        """Async twin of `soften_generations`."""
+        self.soften_generations(names)
+
     async def aacquire_lease(self, name: str, token: bytes, lease: float) -> bool:
         """Async twin of `acquire_lease`."""
         return self.acquire_lease(name, token, lease)

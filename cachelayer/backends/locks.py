@@ -41,7 +41,7 @@ class Lock:
     def acquire(self, timeout: float = 0.0) -> bool:
         """Take the lock, waiting up to `timeout` seconds; whether it was taken."""
         token = secrets.token_bytes(16)
-        for pause in _pauses(timeout):
+        for pause in pauses(timeout):
             if self._backend.acquire_lease(self.name, token, self.lease):
                 self._token = token
                 return True
@@ -69,7 +69,7 @@ class Lock:
     async def aacquire(self, timeout: float = 0.0) -> bool:
         """Async twin of `acquire`."""
         token = secrets.token_bytes(16)
-        for pause in _pauses(timeout):
+        for pause in pauses(timeout):
             if await self._backend.aacquire_lease(self.name, token, self.lease):
                 self._token = token
                 return True
@@ -101,8 +101,8 @@ class Lock:
         return BackendError(f"lock {self.name!r} was not free within its lease of {self.lease} s")
 
 
-def _pauses(timeout: float) -> Iterator[float]:
-    """Yield how long to sleep after each failed try: growing, jittered, never past the deadline."""
+def pauses(timeout: float) -> Iterator[float]:
+    """Yield how many seconds to sleep after each failed try: growing, jittered, for `timeout` seconds in all."""
     deadline, pause = time.monotonic() + timeout, _FIRST_PAUSE
     while (left := deadline - time.monotonic()) > 0:
         yield min(left, pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, keeps no secret

@@ -70,7 +70,20 @@ def query_options(parts: SplitResult, known: Mapping[str, Callable[[str], object
 
 #: Scheme -> where its `BackendFactory` is: imported when it is first asked for.
 _BUILTIN: Final[dict[str, str]] = {
+    "disk": "cachelayer.backends.disk:from_url",
+    "memcached": "cachelayer.backends.memcached:from_url",
     "memory": "cachelayer.backends.memory:from_url",
+    "null": "cachelayer.backends.null:from_url",
+    "redis": "cachelayer.backends.redis.backend:from_url",
+    "redis+cluster": "cachelayer.backends.redis.backend:from_url",
+    "redis+sentinel": "cachelayer.backends.redis.backend:from_url",
+    "rediss": "cachelayer.backends.redis.backend:from_url",
+    "rediss+cluster": "cachelayer.backends.redis.backend:from_url",
+    "rediss+sentinel": "cachelayer.backends.redis.backend:from_url",
+    "tiered": "cachelayer.backends.tiered:from_url",
+    "unix": "cachelayer.backends.redis.backend:from_url",
+    "valkey": "cachelayer.backends.redis.backend:from_url",
+    "valkeys": "cachelayer.backends.redis.backend:from_url",
 }
 
 

@@ -1,9 +1,10 @@
 """Get or compute: the one flow behind every lookup that is not a plain hit.
 
-    read -> fresh: a hit
+    read -> fresh: a hit; stale and still served: a stale hit, and one computation in the background
          -> else join the key's flight
               lead   -> capture a fence, compute, store if the fence is intact, land
               follow -> wait: landed (collapsed), abandoned (race anew), too long (compute by oneself)
+         -> the origin failed, or takes too long: what is stale, where the policy says so
 
 A value is stored before its flight lands: whoever comes after the landing finds it.
 """
@@ -11,22 +12,24 @@ A value is stored before its flight lands: whoever comes after the landing finds
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final
 
-import msgspec
-
 from cachelayer import flows
 from cachelayer.backends.base import CacheBackend
-from cachelayer.backends.table import NEVER
+from cachelayer.backends.locks import pauses
+from cachelayer.backends.resilience import OnError
 from cachelayer.clock import Clock
-from cachelayer.durations import Duration, parse_duration
-from cachelayer.errors import DecodingError, EncodingError
+from cachelayer.context import defer
+from cachelayer.durations import parse_duration
+from cachelayer.errors import BackendError, ComputationTimeoutError, DecodingError, EncodingError
 from cachelayer.events import CacheEvent, EventKind, Listeners
 from cachelayer.flow import steps
+from cachelayer.flow.background import Spawn
 from cachelayer.flow.flights import (
     ABANDONED,
     Failed,
@@ -37,7 +40,9 @@ from cachelayer.flow.flights import (
     start_leading,
     stop_leading,
 )
-from cachelayer.flow.steps import Compute, Wait
+from cachelayer.flow.freshness import PLAIN, Resting, State
+from cachelayer.flow.lookups import Lookup, Policy, Result, user_tags
+from cachelayer.flow.steps import Compute, Pause, Wait
 from cachelayer.flow.storage import Draft, Record, make_storage
 from cachelayer.flows import Flow
 from cachelayer.outcomes import Outcome
@@ -45,112 +50,72 @@ from cachelayer.values.codecs import Codec, Failure
 
 logger = logging.getLogger("cachelayer.flow")
 
-#: What the store's name of a user's tag has before the tag, after the namespace.
-TAG: Final = "tag:"
+#: Seconds that one process may take for a computation that others wait for, where no `lock_timeout` says so.
+LONGEST_TURN: Final = 30.0
 
+_SERVED_FRESH: Final = frozenset({State.FRESH, State.EARLY})
 _OUR_MODULES: Final = frozenset({__name__, flows.__name__, steps.__name__})
 
 
-class Policy(msgspec.Struct, frozen=True):
-    """How the results of one origin are kept.
-
-    Attributes:
-        label: its route.
-        codec: how its values become bytes.
-        ttl: seconds, None for ever, or a callable of the result and the arguments that returns either.
-        condition: whether to store this result; None stores every one.
-        exceptions: classes of exceptions that are cached.
-        negative_ttl: seconds that a cached exception lives.
-        lock_timeout: seconds to wait for another caller's computation before computing by oneself.
-        strict: raise where a value cannot be encoded, rather than warn and return it uncached.
-    """
-
-    label: str
-    codec: Codec
-    ttl: float | Callable[..., Duration] | None = None
-    condition: Callable[[Any], bool] | None = None
-    exceptions: tuple[type[BaseException], ...] = ()
-    negative_ttl: float | None = None
-    lock_timeout: float | None = None
-    strict: bool = False
-
-
-class Lookup(msgspec.Struct, frozen=True):
-    """One lookup: where, under which policy, and what to call if it is not there."""
-
-    key: str
-    tags: tuple[str, ...]
-    policy: Policy
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-class Result(msgspec.Struct, frozen=True):
-    """How a lookup ended.
-
-    Attributes:
-        outcome: which of the nine.
-        value: what to return, unless there is an error.
-        error: what to raise.
-        record: what is stored now, where something is.
-        seconds: what the origin took, where it ran.
-        reason: why the value was not stored.
-    """
-
-    outcome: Outcome
-    value: Any = None
-    error: BaseException | None = None
-    record: Record | None = None
-    seconds: float = 0.0
-    reason: str = ""
-
-    def give(self) -> Any:
-        """Return the value or raise the error."""
-        if self.error is not None:
-            raise self.error
-        return self.value
-
-
 class Engine:
-    """Get-or-compute over one backend."""
+    """Get-or-compute over one backend.
 
-    def __init__(self, backend: CacheBackend, clock: Clock, listeners: Listeners) -> None:
+    Args:
+        backend: the store.
+        clock: returns epoch seconds.
+        listeners: who is told what happens.
+        on_error: "open": where the store fails, origins are called. "raise": its errors are raised.
+    """
+
+    def __init__(
+        self, backend: CacheBackend, clock: Clock, listeners: Listeners, *, on_error: OnError = "open"
+    ) -> None:
         self.clock = clock
-        self.storage = make_storage(backend, clock)
+        self.storage = make_storage(backend, clock, on_error=on_error)
+        self._raises = on_error == "raise"
         self.flights = self.storage.flights
         self._listeners = listeners
         self._warned: set[str] = set()
+        #: The keys whose origin has just failed while there was something stale to serve.
+        self.resting = Resting(clock)
 
     # -- flows ------------------------------------------------------------------------------------------------
 
     def get_or_compute(self, lookup: Lookup) -> Flow[Result]:
         """Return the stored value, or compute it once for everybody who asks meanwhile."""
+        return self._or_the_stores_error(lookup) if self._raises else self._get_or_compute(lookup)
+
+    def _or_the_stores_error(self, lookup: Lookup) -> Flow[Result]:
+        try:
+            return (yield from self._get_or_compute(lookup))
+        except BackendError as error:
+            self._failed(lookup, error)
+            return Result(Outcome.ERROR, error=error)
+
+    def _get_or_compute(self, lookup: Lookup) -> Flow[Result]:
         seen = self.flights.landings
-        found = yield from self.find(lookup)
-        if found is not None:
-            return found
-        while True:
-            flight, leads = self.flights.join(lookup.key)
-            if leads:
-                return (yield from self._lead(lookup, flight, landed_since=self.flights.landings != seen))
-            if is_leading(flight):
-                return (yield from self._alone(lookup))
-            if not (yield from self.storage.intact(flight)):
-                self.flights.detach(flight)
-                continue
-            landing = yield Wait(flight, lookup.policy.lock_timeout)
-            if landing is ABANDONED:
-                # It is gone already, unless its leader had no stack left to clear it away.
-                self.flights.detach(flight)
-                continue
-            result = None if landing is None else _collapsed(landing)
-            return result if result is not None else (yield from self._alone(lookup))
+        record = yield from self.storage.read(lookup.key, lookup.policy.codec, lookup.tags)
+        state = self._state(lookup, record)
+        if record is None or state is State.GONE:
+            return (yield from self._computed(lookup, seen, None))
+        if state is State.FRESH:
+            return self._serve(lookup, record, Outcome.HIT) or (yield from self._computed(lookup, seen, None))
+        spare = self._serve(lookup, record, Outcome.STALE_HIT)
+        if spare is None or state is State.SPARE:
+            return (yield from self._computed(lookup, seen, spare))
+        yield from self._refresh_behind(lookup, record.created)
+        return spare if state is State.STALE else spare.ending(Outcome.HIT)
 
     def find(self, lookup: Lookup) -> Flow[Result | None]:
         """Return a fresh stored value as a hit, else None."""
         record = yield from self.storage.read(lookup.key, lookup.policy.codec, lookup.tags)
         return self._hit(lookup, record)
+
+    def find_many(self, lookups: Mapping[str, Lookup]) -> Flow[dict[str, Result]]:
+        """Return those that are stored and fresh, by key, as hits: one bulk read."""
+        records = yield from self.storage.read_many(tuple(lookups.values()))
+        found = ((key, self._hit(lookups[key], record)) for key, record in records.items())
+        return {key: result for key, result in found if result is not None}
 
     def peek(self, lookup: Lookup) -> Flow[Result | None]:
         """Like `find`, but counts nothing."""
@@ -158,8 +123,15 @@ class Engine:
         return self._hit(lookup, record)
 
     def _hit(self, lookup: Lookup, record: Record | None) -> Result | None:
-        if record is None or record.fresh_until <= self.clock():
+        if record is None or self._state(lookup, record) not in _SERVED_FRESH:
             return None
+        return self._serve(lookup, record, Outcome.HIT)
+
+    def _state(self, lookup: Lookup, record: Record | None) -> State:
+        return State.GONE if record is None else lookup.policy.freshness.state(record, self.clock())
+
+    def _serve(self, lookup: Lookup, record: Record, outcome: Outcome) -> Result | None:
+        """Return what is in the record; None where it cannot be decoded."""
         try:
             value = record.value()
         except DecodingError as error:
@@ -167,8 +139,8 @@ class Engine:
             self._failed(lookup, error)
             return None
         if type(value) is Failure:
-            return Result(Outcome.HIT, error=value.error, record=record)
-        return Result(Outcome.HIT, value, record=record)
+            return Result(outcome, error=value.error, record=record)
+        return Result(outcome, value, record=record)
 
     def refresh(self, lookup: Lookup) -> Flow[Result]:
         """Compute and store, whatever is stored now; computations that began earlier will not overwrite it."""
@@ -188,6 +160,8 @@ class Engine:
 
     def remove(self, key: str, label: str) -> Flow[bool]:
         """Remove one key; computations for it that are under way will not be stored."""
+        if defer(lambda: self.remove(key, label)):
+            return False
         removed = yield from self.storage.remove(key)
         if self._listeners:
             self._listeners.emit(CacheEvent(kind=EventKind.INVALIDATED, route=label, key=key))
@@ -195,29 +169,179 @@ class Engine:
 
     def invalidate_tags(self, tags: tuple[str, ...], *, label: str = "") -> Flow[int]:
         """Kill what is stored or computed under `tags`; return how many entries, 0 where the store cannot tell."""
+        if defer(lambda: self.invalidate_tags(tags, label=label)):
+            return 0
         count = yield from self.storage.invalidate(tags)
         if self._listeners:
             self._listeners.emit(CacheEvent(kind=EventKind.INVALIDATED, route=label, tags=user_tags(tags)))
         return count
 
-    # -- inside -----------------------------------------------------------------------------------------------
+    # -- computations that the caller runs --------------------------------------------------------------------
 
-    def _lead(self, lookup: Lookup, flight: Flight, *, landed_since: bool) -> Flow[Result]:
+    def begin(self, lookup: Lookup) -> Flow[Flight]:
+        """Begin a computation that the caller runs by itself, and ends with `finish` or `drop`."""
+        flight = self.flights.alone(lookup.key)
+        try:
+            yield from self.storage.capture(flight, lookup.tags)
+        except BaseException:
+            self.drop(flight)
+            raise
+        return flight
+
+    def finish(self, lookup: Lookup, flight: Flight, value: Any, seconds: float) -> Flow[Result]:
+        """Store what the computation gave, if nothing was invalidated since it began."""
+        try:
+            return (yield from self._keep(lookup, value, flight, seconds))
+        finally:
+            self.drop(flight)
+
+    def land(self, lookup: Lookup, flight: Flight, value: Any, seconds: float) -> Flow[Result]:
+        """Like `finish`, for a flight that others may wait for: they get the value too."""
+        result = yield from self._keep(lookup, value, flight, seconds)
+        self.flights.land(flight, _landing(result, lookup.policy.codec))
+        return result
+
+    def drop(self, flight: Flight) -> None:
+        """End the computation without a result."""
+        self.flights.detach(flight)
+
+    # -- stale values -----------------------------------------------------------------------------------------
+
+    def _refresh_behind(self, lookup: Lookup, created: float) -> Flow[None]:
+        """Have the value computed in the background, unless that is under way, or has just failed."""
+        if self.resting.has(lookup.key):
+            return
+        flight, leads = self.flights.join(lookup.key)
+        if leads and not (yield Spawn(lambda: self._refreshing(lookup, flight, created))):
+            self.flights.abandon(flight)
+
+    def _refreshing(self, lookup: Lookup, flight: Flight, created: float) -> Flow[None]:
+        result = yield from self._lead(lookup, flight, landed_since=False, newer_than=created)
+        self._note_end(lookup, result)
+        self._tell(EventKind.REFRESHED, lookup, seconds=result.seconds)
+        if lookup.policy.on_refreshed is not None:
+            lookup.policy.on_refreshed(result)
+
+    def _note_end(self, lookup: Lookup, result: Result) -> None:
+        """Leave an origin that failed alone for a while, where there is something to serve meanwhile."""
+        if result.outcome is Outcome.ERROR:
+            self.resting.add(lookup.key)
+        else:
+            self.resting.discard(lookup.key)
+
+    def _computed(self, lookup: Lookup, seen: int, spare: Result | None) -> Flow[Result]:
+        """Compute the value, or wait for who does; `spare` is what to serve where that fails, or takes too long."""
+        if spare is not None and self.resting.has(lookup.key):
+            return spare.ending(Outcome.ERROR_HIT, reason="resting after an error")
+        result = yield from self._join(lookup, seen, spare)
+        if spare is None or result is spare:
+            return result
+        self._note_end(lookup, result)
+        failed = result.outcome is Outcome.ERROR and not isinstance(result.error, lookup.policy.exceptions)
+        return spare.ending(Outcome.ERROR_HIT, reason=repr(result.error)) if failed else result
+
+    # -- one computation --------------------------------------------------------------------------------------
+
+    def _join(self, lookup: Lookup, seen: int, spare: Result | None) -> Flow[Result]:
+        patience = lookup.policy.patience(spare is not None)
+        while True:
+            flight, leads = self.flights.join(lookup.key)
+            if leads:
+                landed_since = self.flights.landings != seen
+                if patience is None:
+                    return (yield from self._lead(lookup, flight, landed_since=landed_since))
+                return (
+                    yield from self._lead_behind(lookup, flight, spare, patience, landed_since=landed_since)
+                )
+            if is_leading(flight):
+                return (yield from self._alone(lookup))
+            if not (yield from self.storage.intact(flight)):
+                self.flights.detach(flight)
+                continue
+            landing = yield Wait(flight, _least(patience, lookup.policy.lock_timeout))
+            if landing is ABANDONED:
+                # It is gone already, unless its leader had no stack left to clear it away.
+                self.flights.detach(flight)
+                continue
+            if landing is None and patience is not None:
+                return self._too_late(lookup, spare, patience)
+            result = None if landing is None else _collapsed(landing)
+            return result if result is not None else (yield from self._alone(lookup))
+
+    def _lead_behind(
+        self, lookup: Lookup, flight: Flight, spare: Result | None, patience: float, *, landed_since: bool
+    ) -> Flow[Result]:
+        """Compute in the background and wait for that no longer than `patience` seconds."""
+        ended: list[Result] = []
+
+        def lead() -> Flow[None]:
+            yield from self._lead(lookup, flight, landed_since=landed_since, ended=ended)
+
+        if not (yield Spawn(lead)):
+            return (yield from self._lead(lookup, flight, landed_since=landed_since))
+        landing = yield Wait(flight, patience)
+        if landing is None:
+            return self._too_late(lookup, spare, patience)
+        if not ended:
+            return Result(
+                Outcome.ERROR, error=ComputationTimeoutError(f"{lookup.policy.label} was cancelled")
+            )
+        return ended[0].mine(landing)
+
+    def _too_late(self, lookup: Lookup, spare: Result | None, patience: float) -> Result:
+        if spare is not None:
+            return spare.ending(Outcome.STALE_HIT, reason="soft timeout")
+        label = lookup.policy.label
+        error = ComputationTimeoutError(
+            f"{label} took longer than its hard_timeout of {patience:g} s: it goes on"
+        )
+        return Result(Outcome.ERROR, error=error, seconds=patience)
+
+    def _lead(
+        self,
+        lookup: Lookup,
+        flight: Flight,
+        *,
+        landed_since: bool,
+        newer_than: float = -math.inf,
+        ended: list[Result] | None = None,
+    ) -> Flow[Result]:
         try:
             result = None
             if landed_since:
                 # Fenced before it is read: who comes after an invalidation must not get what was there before.
                 yield from self.storage.capture(flight, lookup.tags)
                 result = yield from self.find(lookup)
+            if result is None and lookup.policy.distributed:
+                result = yield from self._take_turn(lookup, flight, newer_than)
             if result is None:
                 result = yield from self._compute(lookup, flight)
+            if ended is not None:
+                ended.append(result)
             self.flights.land(flight, _landing(result, lookup.policy.codec))
         except BaseException:
             # Cancelled, or interrupted: somebody else may want to go on. Noted first, for a stack that is full.
             flight.landing = ABANDONED
             self.flights.abandon(flight)
             raise
+        finally:
+            if flight.lease:
+                yield from self.storage.release(flight)
         return result
+
+    def _take_turn(self, lookup: Lookup, flight: Flight, newer_than: float) -> Flow[Result | None]:
+        """Wait until no other process computes the key; return what such a one has stored meanwhile, or None."""
+        patience = lookup.policy.lock_timeout or LONGEST_TURN
+        for pause in pauses(patience):
+            mine = yield from self.storage.acquire(flight, patience)
+            # Also with the turn taken: it may have been given back a moment ago, with the value stored.
+            found = yield from self.find(lookup)
+            if found is not None and found.record is not None and found.record.created > newer_than:
+                return found.ending(Outcome.COLLAPSED)
+            if mine:
+                break
+            yield Pause(pause)
+        return None
 
     def _alone(self, lookup: Lookup) -> Flow[Result]:
         flight = self.flights.alone(lookup.key)
@@ -281,8 +405,10 @@ class Engine:
 
     def _draft(self, lookup: Lookup, value: Any, ttl: float | None, seconds: float) -> Draft:
         now = self.clock()
-        expires = NEVER if ttl is None else now + ttl
-        return Draft(lookup.key, value, expires, expires, now, seconds, lookup.tags, lookup.policy.label)
+        # A cached exception never turns stale: it is no value to fall back on.
+        freshness = PLAIN if type(value) is Failure else lookup.policy.freshness
+        fresh_until, expires = freshness.times(now, ttl)
+        return Draft(lookup.key, value, fresh_until, expires, now, seconds, lookup.tags, lookup.policy.label)
 
     def unencodable(self, policy: Policy, error: EncodingError) -> Exception | None:
         """Warn, once for each label, that a result cannot be stored; where policy is strict, return what to raise."""
@@ -316,11 +442,6 @@ class Engine:
             self._listeners.emit(event)
 
 
-def user_tags(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the tags as users write them, of names as a store knows them; those of the library are left out."""
-    return tuple(name.partition(TAG)[2] for name in names if TAG in name)
-
-
 def _lifetime(lookup: Lookup, value: Any) -> float | None:
     ttl = lookup.policy.ttl
     if not callable(ttl):
@@ -333,6 +454,10 @@ def _beyond_us(frames: TracebackType | None) -> TracebackType | None:
     while frames is not None and frames.tb_frame.f_globals.get("__name__") in _OUR_MODULES:
         frames = frames.tb_next
     return frames
+
+
+def _least(*seconds: float | None) -> float | None:
+    return min((each for each in seconds if each is not None), default=None)
 
 
 def _collapsed(landing: Landing) -> Result | None:

@@ -68,6 +68,7 @@ class Flight(msgspec.Struct, eq=False):
         broken: set when the key was changed or removed meanwhile.
         tags: the tags it was begun under, in the memory store.
         fence: what was captured of a byte store.
+        lease: what says to the store that this process computes the key; empty where it does not say so.
         thread: the leader's thread, where it leads in sync code; 0 otherwise.
         landing: how it ended, None until then.
         waiters: what wakes each of them.
@@ -77,6 +78,7 @@ class Flight(msgspec.Struct, eq=False):
     broken: bool = False
     tags: tuple[Tag, ...] = ()
     fence: Any = None
+    lease: bytes = b""
     thread: int = 0
     landing: Landing | None = None
     waiters: list[Callable[[], object]] = []
@@ -170,10 +172,10 @@ def is_leading(flight: Flight) -> bool:
     return flight.thread == _thread() or flight in _leading.get()
 
 
-def start_leading(flight: Flight) -> tuple[Flight, ...]:
-    """Note that the caller computes `flight` from now on; return what to give to `stop_leading`."""
+def start_leading(*flights: Flight) -> tuple[Flight, ...]:
+    """Note that the caller computes these from now on; return what to give to `stop_leading`."""
     before = _leading.get()
-    _leading.set((*before, flight))
+    _leading.set((*before, *flights))
     return before
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -39,3 +41,17 @@ class Wait(msgspec.Struct, frozen=True):
     async def atake(self) -> Landing | None:
         """Suspend this task."""
         return await self.flight.await_landing(self.timeout)
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Sleep for so many seconds, before asking another process's store again."""
+
+    seconds: float
+
+    def take(self) -> None:
+        """Block this thread."""
+        time.sleep(self.seconds)
+
+    async def atake(self) -> None:
+        """Suspend this task."""
+        await asyncio.sleep(self.seconds)

@@ -6,20 +6,30 @@ Both are flows (generators), so that what needs I/O yields it and what needs non
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, ClassVar, Final, Protocol
 
 import msgspec
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.backends.computing import Computing
-from cachelayer.backends.generations import generation_key, mark_key, new_generation
+from cachelayer.backends.generations import (
+    flight_lease,
+    generation_key,
+    is_softened,
+    lease_key,
+    mark_key,
+    new_generation,
+)
 from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.operate import Operate
+from cachelayer.backends.resilience import OnError, ResilientBackend
 from cachelayer.backends.table import NEVER, EntryTable, ObjectEntry, Tag
 from cachelayer.clock import Clock
 from cachelayer.counters import Counter
-from cachelayer.errors import DecodingError
+from cachelayer.errors import BackendError, CacheLayerError, DecodingError
 from cachelayer.flow.flights import Flight, Flights
 from cachelayer.flows import Flow
 from cachelayer.values.codecs import Codec
@@ -75,8 +85,37 @@ class Record(Protocol):
         """Epoch seconds of the computation's end."""
         ...
 
+    @property
+    def cost(self) -> float:
+        """Seconds that the computation took."""
+        ...
+
+    @property
+    def softened(self) -> bool:
+        """Whether a tag of it was invalidated softly: it is stale, and not gone."""
+        ...
+
     def value(self) -> Any:
         """Return the value, the caller's own where it could be changed; raises DecodingError."""
+        ...
+
+
+class Query(Protocol):
+    """What is asked of a bulk read, for each key."""
+
+    @property
+    def key(self) -> str:
+        """Where."""
+        ...
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags it is expected to have."""
+        ...
+
+    @property
+    def policy(self) -> Any:
+        """How it is kept: by which codec."""
         ...
 
 
@@ -94,12 +133,20 @@ class Storage(Protocol):
         """Return the living record under `key`, or None. `tags` are those it is expected to have."""
         ...
 
+    def read_many(self, lookups: Iterable[Query]) -> Flow[dict[str, Record]]:
+        """Return the living records of these, by key, in one bulk read."""
+        ...
+
     def peek(self, key: str, codec: Codec, tags: tuple[str, ...]) -> Flow[Record | None]:
         """Like `read`, but counts nothing where the store leaves that to us."""
         ...
 
     def capture(self, flight: Flight, tags: tuple[str, ...]) -> Flow[None]:
         """Let the flight, which starts now, know what would fence it off."""
+        ...
+
+    def capture_all(self, flights: Sequence[tuple[Flight, tuple[str, ...]]]) -> Flow[None]:
+        """Do what `capture` does for many flights with their tags."""
         ...
 
     def intact(self, flight: Flight) -> Flow[bool]:
@@ -118,12 +165,23 @@ class Storage(Protocol):
         """Keep the computations of the key that are under way from being stored."""
         ...
 
+    def acquire(self, flight: Flight, seconds: float) -> Flow[bool]:
+        """Take the turn to compute the flight's key, among all processes, for so long; False where another has it."""
+        ...
+
+    def release(self, flight: Flight) -> Flow[None]:
+        """Give the turn back, if the flight has it."""
+        ...
+
     def remove(self, key: str) -> Flow[bool]:
         """Remove the key and fence off computations for it; whether it was there."""
         ...
 
-    def invalidate(self, tags: Iterable[str]) -> Flow[int]:
-        """Kill every entry and computation under these tags, in O(1) for each; how many, 0 where unknown."""
+    def invalidate(self, tags: Iterable[str], *, soft: bool = False) -> Flow[int]:
+        """Kill every entry and computation under these tags, in O(1) for each; how many, 0 where unknown.
+
+        Softly, entries become stale and are not gone.
+        """
         ...
 
     def clear(self) -> Flow[int]:
@@ -131,11 +189,11 @@ class Storage(Protocol):
         ...
 
 
-def make_storage(backend: CacheBackend, clock: Clock) -> Storage:
-    """Return the storage that fits the backend."""
+def make_storage(backend: CacheBackend, clock: Clock, *, on_error: OnError = "open") -> Storage:
+    """Return the storage that fits the backend; `on_error` says whether a store's failure is raised."""
     if isinstance(backend, InMemoryBackend):
         return ObjectStorage(backend)
-    return EnvelopeStorage(backend, clock)
+    return EnvelopeStorage(backend, clock, on_error=on_error)
 
 
 # -- objects in this process ------------------------------------------------------------------------------------
@@ -151,6 +209,11 @@ class LocalEntry(ObjectEntry, gc=False, eq=False):
         """Return the envelope that a byte store would hold."""
         payload = self.payload if self.encode is None else self.encode(self.payload)
         return pack(Envelope(self.codec, payload, self.created, self.fresh_until, self.expires, self.cost))
+
+    @property
+    def softened(self) -> bool:
+        """Whether a tag of it was invalidated softly: it is stale, and not gone."""
+        return False
 
     def value(self) -> Any:
         """Return the value, the caller's own where it could be changed."""
@@ -184,6 +247,12 @@ class ObjectStorage:
         return self.lookup(key)
         yield
 
+    def read_many(self, lookups: Iterable[Query]) -> Flow[dict[str, Record]]:
+        """See `Storage.read_many`."""
+        found = ((each.key, self.lookup(each.key)) for each in lookups)
+        return {key: entry for key, entry in found if entry is not None}
+        yield
+
     def peek(self, key: str, codec: Codec, tags: tuple[str, ...]) -> Flow[Record | None]:
         """See `Storage.peek`."""
         entry = self.table.live(key)
@@ -195,6 +264,11 @@ class ObjectStorage:
         flight.tags = tuple(map(self.table.tag, tags))
         return
         yield
+
+    def capture_all(self, flights: Sequence[tuple[Flight, tuple[str, ...]]]) -> Flow[None]:
+        """See `Storage.capture_all`."""
+        for flight, tags in flights:
+            yield from self.capture(flight, tags)
 
     def intact(self, flight: Flight) -> Flow[bool]:
         """See `Storage.intact`."""
@@ -220,12 +294,22 @@ class ObjectStorage:
         return
         yield
 
+    def acquire(self, flight: Flight, seconds: float) -> Flow[bool]:
+        """See `Storage.acquire`: nobody else computes for this process."""
+        return True
+        yield
+
+    def release(self, flight: Flight) -> Flow[None]:
+        """See `Storage.release`."""
+        return
+        yield
+
     def remove(self, key: str) -> Flow[bool]:
         """See `Storage.remove`."""
         return self.table.remove(key)
         yield
 
-    def invalidate(self, tags: Iterable[str]) -> Flow[int]:
+    def invalidate(self, tags: Iterable[str], *, soft: bool = False) -> Flow[int]:
         """See `Storage.invalidate`."""
         return self.table.invalidate(tags)
         yield
@@ -272,6 +356,7 @@ class Found(msgspec.Struct, frozen=True):
 
     envelope: Envelope
     codec: Codec
+    softened: bool = False
 
     @property
     def fresh_until(self) -> float:
@@ -288,6 +373,11 @@ class Found(msgspec.Struct, frozen=True):
         """Epoch seconds of the computation's end."""
         return self.envelope.created
 
+    @property
+    def cost(self) -> float:
+        """Seconds that the computation took."""
+        return self.envelope.cost
+
     def value(self) -> Any:
         """Decode the value; raises DecodingError."""
         return self.codec.decode(self.envelope.codec, self.envelope.payload)
@@ -300,12 +390,26 @@ class SharedFence(msgspec.Struct, frozen=True):
     tags: tuple[tuple[str, bytes], ...]
 
 
+#: The fence of a computation that began while the store failed: nobody knows what has been invalidated since.
+_NO_FENCE: Final = SharedFence({}, ())
+
+
 class EnvelopeStorage:
-    """Values as envelopes in any backend. A failing backend means misses, never an exception."""
+    """Values as envelopes in any backend.
+
+    Args:
+        backend: the store.
+        clock: returns epoch seconds.
+        on_error: "open": a failing backend means misses, never an exception. "raise": its errors are raised.
+    """
 
     local: ClassVar[bool] = False
 
-    def __init__(self, backend: CacheBackend, clock: Clock) -> None:
+    def __init__(self, backend: CacheBackend, clock: Clock, *, on_error: OnError = "open") -> None:
+        self._raises = on_error == "raise"
+        if isinstance(backend, ResilientBackend):
+            # Here its errors are needed: a store that failed is not one that has nothing.
+            backend = backend.view(on_error="raise")
         self._backend = backend
         self._clock = clock
         self._computing = Computing()
@@ -316,36 +420,80 @@ class EnvelopeStorage:
         """See `Storage.read`: one bulk read where the entry has no other tags than those expected."""
         wanted = [key, *map(generation_key, tags)]
         held = yield from self._try("get_many", wanted) if tags else self._get(key)
-        data = held.get(key) if held else None
-        if held is None or data is None:
+        return None if held is None else (yield from self._record(key, held, codec, tags))
+
+    peek = read
+
+    def read_many(self, lookups: Iterable[Query]) -> Flow[dict[str, Record]]:
+        """See `Storage.read_many`."""
+        asked = tuple(lookups)
+        wanted = dict.fromkeys(
+            chain.from_iterable((each.key, *map(generation_key, each.tags)) for each in asked)
+        )
+        held = (yield from self._try("get_many", list(wanted))) or {}
+        records: dict[str, Record] = {}
+        for each in asked:
+            record = yield from self._record(each.key, held, each.policy.codec, each.tags)
+            if record is not None:
+                records[each.key] = record
+        return records
+
+    def _record(
+        self, key: str, held: Mapping[str, bytes | None], codec: Codec, tags: tuple[str, ...]
+    ) -> Flow[Record | None]:
+        """Return what was read under `key`, if it is alive: `held` has it, and the generations of `tags`."""
+        data = held.get(key)
+        if data is None:
             return None
         try:
             envelope = unpack(data)
         except DecodingError as error:
             self._note("read", error)
             return None
-        if envelope.expires <= self._clock() or not (yield from self._is_alive(envelope, held, tags)):
+        if envelope.expires <= self._clock():
             return None
-        return Found(envelope, codec)
-
-    peek = read
+        unknown = [generation_key(name) for name, _ in envelope.tags if name not in tags]
+        if unknown:
+            held = {**held, **((yield from self._try("get_many", unknown)) or {})}
+        softened = False
+        for name, generation in envelope.tags:
+            now = held.get(generation_key(name))
+            if now != generation:
+                if not is_softened(generation, now):
+                    return None
+                softened = True
+        return Found(envelope, codec, softened)
 
     def capture(self, flight: Flight, tags: tuple[str, ...]) -> Flow[None]:
         """See `Storage.capture`. Where the backend fails the flight has no fence, and will not be stored."""
-        mark = mark_key(flight.key)
-        held = yield from self._get(mark)
-        generations = yield from self._generations(tags if held is not None else ())
-        if held is None or generations is None:
+        return self.capture_all([(flight, tags)])
+
+    def capture_all(self, flights: Sequence[tuple[Flight, tuple[str, ...]]]) -> Flow[None]:
+        """See `Storage.capture_all`: one bulk read, and another step where a tag has no generation yet."""
+        for flight, _ in flights:
+            flight.fence = _NO_FENCE
+        names = tuple(dict.fromkeys(chain.from_iterable(tags for _, tags in flights)))
+        keys = [*(mark_key(flight.key) for flight, _ in flights), *map(generation_key, names)]
+        held = yield from self._try("get_many", keys) if len(keys) > 1 else self._get(keys[0])
+        if held is None:
             return
-        expected = {mark: held.get(mark)}
-        expected.update((generation_key(name), generation) for name, generation in generations.items())
-        flight.fence = SharedFence(expected, tuple(generations.items()))
+        missing = tuple(name for name in names if held.get(generation_key(name)) is None)
+        made = yield from self._generations(missing)
+        if made is None or not self._are_bytes(held):
+            return
+        generations = {name: made.get(name) or held.get(generation_key(name)) or b"" for name in names}
+        for flight, tags in flights:
+            mark = mark_key(flight.key)
+            expected = {generation_key(name): generations[name] for name in tags}
+            flight.fence = SharedFence(
+                {mark: held.get(mark), **expected}, tuple((name, generations[name]) for name in tags)
+            )
 
     def intact(self, flight: Flight) -> Flow[bool]:
         """See `Storage.intact`."""
         if flight.broken:
             return False
-        if flight.fence is None:
+        if flight.fence is None or flight.fence is _NO_FENCE:
             return True
         expected = flight.fence.expected
         held = yield from self._try("get_many", list(expected))
@@ -354,11 +502,15 @@ class EnvelopeStorage:
     def write(self, draft: Draft, codec: Codec, flight: Flight) -> Flow[Record | None]:
         """See `Storage.write`."""
         fence: SharedFence | None = flight.fence
-        if fence is None or flight.broken:
+        if fence is None or fence is _NO_FENCE or flight.broken:
             return None
         envelope = _seal(draft, codec, fence.tags)
+        expected = fence.expected
+        if flight.lease:
+            # A holder whose lease ran out must not overwrite what the next one stored.
+            expected = {**expected, lease_key(flight_lease(flight.key)): flight.lease}
         data, ttl = pack(envelope), self._ttl(draft)
-        stored = yield from self._try("compare_and_set", draft.key, data, fence.expected, ttl)
+        stored = yield from self._try("compare_and_set", draft.key, data, expected, ttl)
         return Found(envelope, codec) if stored else None
 
     def put(self, draft: Draft, codec: Codec) -> Flow[Record | None]:
@@ -378,6 +530,20 @@ class EnvelopeStorage:
         # Not a plain `set`: in a store of six methods that could come between another's compare and its set.
         yield from self._try("compare_and_set", mark_key(key), new_generation(), {}, FENCE_LIFETIME)
 
+    def acquire(self, flight: Flight, seconds: float) -> Flow[bool]:
+        """See `Storage.acquire`. A store that fails keeps nobody from computing."""
+        token = secrets.token_bytes(16)
+        taken = yield from self._try("acquire_lease", flight_lease(flight.key), token, seconds)
+        if taken:
+            flight.lease = token
+        return taken is not False
+
+    def release(self, flight: Flight) -> Flow[None]:
+        """See `Storage.release`."""
+        token, flight.lease = flight.lease, b""
+        if token:
+            yield from self._try("release_lease", flight_lease(flight.key), token)
+
     def remove(self, key: str) -> Flow[bool]:
         """See `Storage.remove`. The mark comes first: a result stored before it is removed, one after is refused."""
         yield from self.fence_off(key)
@@ -385,30 +551,44 @@ class EnvelopeStorage:
 
     def invalidate(self, tags: Iterable[str]) -> Flow[int]:
         """See `Storage.invalidate`."""
-        yield from self._try("bump_generations", list(tags))
+        is_told = False
+        try:
+            yield Operate(self._backend, "bump_generations", (list(tags),))
+            is_told = True
+        except Exception as error:  # noqa: BLE001 - stores raise what they like
+            self._note("bump_generations", error)
+        finally:
+            self._break_off_here(every=not is_told)
         return 0
 
     def clear(self) -> Flow[int]:
         """See `Storage.clear`."""
-        return (yield from self._try("clear")) or 0
+        try:
+            return (yield from self._try("clear")) or 0
+        finally:
+            self._break_off_here()
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _is_alive(
-        self, envelope: Envelope, held: Mapping[str, bytes | None], tags: tuple[str, ...]
-    ) -> Flow[bool]:
-        unknown = [generation_key(name) for name, _ in envelope.tags if name not in tags]
-        if unknown:
-            held = {**held, **((yield from self._try("get_many", unknown)) or {})}
-        return all(held.get(generation_key(name)) == generation for name, generation in envelope.tags)
+    def _break_off_here(self, *, every: bool = False) -> None:
+        """Fence off the computations that have no fence in the store; or every one, where it cannot be told."""
+        with self._computing.lock:
+            flights = [*self._computing.flying.values(), *chain(*self._computing.lone.values())]
+            for flight in flights:
+                if every or flight.fence is _NO_FENCE:
+                    self._computing.break_off(flight.key)
 
     def _generations(self, tags: tuple[str, ...]) -> Flow[dict[str, bytes] | None]:
         """Return the tags' generations; None where the backend failed."""
         held: dict[str, bytes] | None = (yield from self._try("generations", tags)) if tags else {}
-        if held is not None and not all(isinstance(generation, bytes) for generation in held.values()):
+        return held if held is not None and self._are_bytes(held) else None
+
+    def _are_bytes(self, held: Mapping[str, object]) -> bool:
+        """Whether the backend gave what it should; counts and logs a failure where not."""
+        sound = all(isinstance(each, bytes | None) for each in held.values())
+        if not sound:
             self._note("generations", TypeError("generations must be bytes"))
-            return None
-        return held
+        return sound
 
     def _get(self, key: str) -> Flow[dict[str, bytes | None] | None]:
         """Read one key; None where the backend failed, which is not the same as a missing key."""
@@ -428,7 +608,13 @@ class EnvelopeStorage:
 
     def _note(self, operation: str, error: Exception) -> None:
         self.errors.tick()
-        logger.warning("%s failed in %s: %r", type(self._backend).__name__, operation, error)
+        if self._raises and not isinstance(error, DecodingError):
+            if isinstance(error, CacheLayerError):
+                raise error
+            raise BackendError(f"{type(self._backend).__name__} failed in {operation}: {error!r}") from error
+        if not isinstance(self._backend, ResilientBackend) or not isinstance(error, BackendError):
+            # A resilient one has told the log already: once, rather than for each operation.
+            logger.warning("%s failed in %s: %r", type(self._backend).__name__, operation, error)
 
     def _ttl(self, draft: Draft) -> float | None:
         return None if draft.expires == NEVER else draft.expires - self._clock()

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import keyword
 import sys
+import time
 import typing
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cachelayer.backends.memory import InMemoryBackend
+from cachelayer.backends.null import NullBackend
 from cachelayer.backends.table import EntryTable, Link, Shortcut
-from cachelayer.cache import Cache
+from cachelayer.cache import Cache, changing_cache, follow_default
 from cachelayer.errors import ConfigurationError, KeyingError
 from cachelayer.events import CacheEvent, EventKind
-from cachelayer.flow.compute import Lookup, Policy, Result
+from cachelayer.flow.freshness import PLAIN
+from cachelayer.flow.lookups import Lookup, Policy, Result
+from cachelayer.flow.steps import Compute
 from cachelayer.flow.storage import LocalEntry
 from cachelayer.flows import Flow, run
 from cachelayer.functions.encoding import has_cache_key
 from cachelayer.functions.keys import KeyMaker
-from cachelayer.functions.options import NOT_GIVEN, FunctionOptions
+from cachelayer.functions.options import DISTRIBUTED, NOT_GIVEN, FunctionOptions
 from cachelayer.functions.parameters import Call, Parameters, make_binder
-from cachelayer.outcomes import SERVED
+from cachelayer.outcomes import SERVED, Outcome
 from cachelayer.stats import RouteStats
+from cachelayer.stats.routes import RouteCounters
 from cachelayer.values.codecs import ValueCodec
 
 if TYPE_CHECKING:
@@ -54,7 +60,7 @@ class Binding:
 
     def __init__(self, core: FunctionCore, cache: Cache) -> None:
         self.cache = cache
-        self.engine = cache.engine
+        self.engine, self.clock = cache.engine, cache.clock
         self.counters = cache.functions.counters(core.label)
         # Workers on one store must agree on what they call a function that is made anew for each of them.
         self.identity = core.label if cache.backend.shared and core.is_local else core.identity
@@ -64,7 +70,8 @@ class Binding:
         if isinstance(cache.backend, InMemoryBackend):
             self.table = cache.backend.table
             self.table.count_hits_of(self.counters.shortcut_hits)
-        self.base = self.counters.snapshot()
+        #: Caching is switched off: the function is called each time, and nothing is looked up.
+        self.is_off = isinstance(cache.backend, NullBackend)
 
 
 class FunctionCore:
@@ -80,13 +87,21 @@ class FunctionCore:
         self, function: Callable[..., Any], options: FunctionOptions, choose: Callable[[], Cache]
     ) -> None:
         self.function, self.options = function, options
+        #: What the engine calls: the function itself, or what runs the generator that it returns.
+        self.origin: Callable[..., Any] = function
+        self.freshness = options.freshness
         self.label = options.name or f"{function.__module__}.{function.__qualname__}"
         self.is_local = "<locals>" in self.label and options.name is None
         self.parameters = Parameters(function, self.label)
         self.python_name = _python_name(function)
         self.bind_call = make_binder(self.parameters, self.python_name)
         self.keys = KeyMaker(
-            self.parameters, self.label, key=options.key, tags=options.tags, ignore=options.ignore
+            self.parameters,
+            self.label,
+            key=options.key,
+            tags=options.tags,
+            ignore=options.ignore,
+            vary=options.vary,
         )
         #: Whether the first argument is the instance or class that the function is bound to.
         self.is_method = _is_written_in_class(function) and self.parameters.positional[:1] == ("self",)
@@ -95,7 +110,10 @@ class FunctionCore:
         self.quick: Quick | None = None
         self._choose = choose
         self._binding: Binding | None = None
-        self._bindings: dict[str, Binding] = {}
+        #: What each cache had counted for this function when `cache_info` began.
+        self._bases: weakref.WeakKeyDictionary[RouteCounters, RouteStats] = weakref.WeakKeyDictionary()
+        #: Makes of the function's return annotation that of what is stored.
+        self.annotation_of: Callable[[Any], Any] = lambda annotation: annotation
         self.on_bound: list[Callable[[Binding], None]] = []
         self._wrapper: Callable[[], Any] = lambda: None
         self.identity = _define(self)
@@ -108,14 +126,31 @@ class FunctionCore:
 
     def rebind(self) -> None:
         """Make the compiled hit path anew for what the cache is now."""
-        binding = self._binding
-        if binding is None:
-            return
-        self.quick = None
-        for tell in self.on_bound:
-            tell(binding)
-        if binding.cache.listeners:
-            self.drop_shortcuts()
+        with changing_cache:
+            binding = self._binding
+            if binding is None:
+                return
+            self.quick = None
+            self._arm(binding)
+            if binding.cache.listeners:
+                self.drop_shortcuts()
+
+    def unbind(self) -> None:
+        """Be bound anew at the next use: another cache, or another store, has taken the place of this one."""
+        with changing_cache:
+            binding, self._binding, self.quick = self._binding, None, None
+            # New ones, rather than emptied: a computation under way may still put its result into the old ones.
+            self.shortcut = Shortcut()
+            self.keys.receivers.renew()
+            if binding is not None:
+                self._arm(binding)
+
+    def adopt(self, binding: Binding, quick: Quick) -> Quick:
+        """Go this quick way from now on, if the function is still bound to what it was made for."""
+        with changing_cache:
+            if self._binding is binding and not binding.cache.listeners:
+                self.quick = quick
+        return quick
 
     def policy(self, cache: Cache) -> Policy:
         """Return how results are kept in `cache`."""
@@ -129,27 +164,43 @@ class FunctionCore:
             negative_ttl=options.negative_ttl,
             lock_timeout=DEFAULT_LOCK_TIMEOUT if options.lock_timeout is None else options.lock_timeout,
             strict=options.strict,
+            freshness=self.freshness,
+            distributed=options.lock == DISTRIBUTED and cache.backend.shared,
+            on_refreshed=partial(_note_refresh, cache.functions.counters(self.label)),
         )
 
     def _bind(self) -> Binding:
+        while (binding := self._binding) is None:
+            mine = self._make_binding()
+            with changing_cache:
+                # Of several threads that come first, one wins; and of two caches, the one that is in place by now.
+                if self._binding is None and self._choose().engine is mine.engine:
+                    mine.cache.tell_changes(self)
+                    follow_default(self, self._choose)
+                    self._arm(mine)
+                    self._binding = mine
+        return binding
+
+    def _make_binding(self) -> Binding:
         cache = self._choose()
         if cache.backend.shared and self.is_local and not self.keys.custom:
             raise ConfigurationError(
                 f"{self.label} is defined inside another function, so workers that share {cache.backend!r} cannot "
                 f"agree on what to call it: give it name= or key="
             )
-        mine = Binding(self, cache)
-        # Of several threads that come first, one wins: all count from the same start.
-        binding = self._binding = self._bindings.setdefault("", mine)
-        if binding is mine:
-            cache.tell_changes(self)
-            self.rebind()
+        binding = Binding(self, cache)
+        self._bases.setdefault(binding.counters, binding.counters.snapshot())
         return binding
+
+    def _arm(self, binding: Binding) -> None:
+        for tell in self.on_bound:
+            tell(binding)
 
     def _return_annotation(self) -> Any:
         """Return the annotation of the result; None where there is none, or its names cannot be resolved."""
         try:
-            return typing.get_type_hints(self.function).get("return")
+            annotation = typing.get_type_hints(self.function).get("return")
+            return annotation if annotation is None else self.annotation_of(annotation)
         except (NameError, TypeError, AttributeError):
             return None
 
@@ -166,31 +217,37 @@ class FunctionCore:
         """Whether every result is stored, for a constant time, with no tags: what `quick` is made for."""
         options, ttl = self.options, self.binding().policy.ttl
         constant = ttl is None or (isinstance(ttl, float) and ttl > 0)
-        return constant and not (options.condition or options.cache_exceptions or options.tags)
+        if not constant or self.freshness is not PLAIN:
+            return False
+        return not (options.condition or options.cache_exceptions or options.tags)
 
     def make_key_of(self, binding: Binding) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:
         """Return what makes the key of a bound call, for a store that is not shared."""
         if self.keys.custom or binding.cache.namespace:
-            return self.key_of
+            return partial(self._key, binding)
         return self.keys.compile(binding.identity, method=self.is_method)
 
     # -- lookups ----------------------------------------------------------------------------------------------
 
     def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lookup:
         """Return the lookup of a bound call; raises KeyingError."""
-        binding = self.binding()
+        return self._lookup(self.binding(), args, kwargs)
+
+    def _lookup(self, binding: Binding, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lookup:
         return Lookup(
-            self.key_of(args, kwargs),
+            self._key(binding, args, kwargs),
             binding.own_tags + tuple(map(binding.cache.tag_name, self.keys.tags(args, kwargs))),
             binding.policy,
-            self.function,
+            self.origin,
             args,
             kwargs,
         )
 
     def key_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """Return the key of a bound call."""
-        binding = self.binding()
+        return self._key(self.binding(), args, kwargs)
+
+    def _key(self, binding: Binding, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         if self.is_method and binding.cache.backend.shared and self.keys.takes_receiver:
             self._check_receiver(args[0])
         return binding.cache.key(self.keys.key(binding.identity, args, kwargs, method=self.is_method))
@@ -198,15 +255,38 @@ class FunctionCore:
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], place: Place = None) -> Flow[Result]:
         """Look a bound call up, compute it if need be, and count it."""
         self.sweep_receivers()
-        lookup = self.lookup(args, kwargs)
         binding = self.binding()
+        if binding.is_off:
+            return (yield from self._pass(binding, args, kwargs))
+        lookup = self._lookup(binding, args, kwargs)
         result = yield from binding.engine.get_or_compute(lookup)
-        self._count(binding, lookup, result)
+        self.count(binding, lookup.key, result)
         if binding.table is not None and isinstance(result.record, LocalEntry) and result.error is None:
             link = self.link_for(binding, args, place)
             if link is not None and not binding.cache.listeners:
                 binding.table.link(result.record, link)
         return result
+
+    def find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Result | None]:
+        """Return what is stored for a bound call, counted as a hit; None, and nothing counted, where nothing is."""
+        self.sweep_receivers()
+        binding, lookup = self.binding(), self.lookup(args, kwargs)
+        found = yield from binding.engine.find(lookup)
+        if found is not None:
+            self.count(binding, lookup.key, found)
+        return found
+
+    def find_many(self, calls: Sequence[Call]) -> Flow[list[Result | None]]:
+        """Do what `find` does for many bound calls, in one bulk read."""
+        self.sweep_receivers()
+        binding = self.binding()
+        lookups = [self.lookup(*call) for call in calls]
+        found = yield from binding.engine.find_many({lookup.key: lookup for lookup in lookups})
+        results = [found.get(lookup.key) for lookup in lookups]
+        for lookup, result in zip(lookups, results, strict=True):
+            if result is not None:
+                self.count(binding, lookup.key, result)
+        return results
 
     # -- control ----------------------------------------------------------------------------------------------
 
@@ -239,7 +319,7 @@ class FunctionCore:
     def info(self) -> CacheInfo:
         """Return hits and misses since the function was bound, or its last `cache_clear`."""
         binding = self.binding()
-        now, base = binding.counters.snapshot(), binding.base
+        now, base = binding.counters.snapshot(), self._bases[binding.counters]
         hits = now.served - base.served
         calls = now.requests - base.requests
         if binding.table is None:
@@ -249,8 +329,8 @@ class FunctionCore:
 
     def forget_counts(self) -> None:
         """Let `info` start again from zero; the statistics go on."""
-        binding = self.binding()
-        binding.base = binding.counters.snapshot()
+        counters = self.binding().counters
+        self._bases[counters] = counters.snapshot()
 
     def drop_shortcuts(self) -> None:
         """Send every call the longer way once."""
@@ -259,7 +339,20 @@ class FunctionCore:
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _count(self, binding: Binding, lookup: Lookup, result: Result) -> None:
+    def _pass(self, binding: Binding, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Result]:
+        """Call the function, and count that caching was off. No key is made, so that none can be wrong."""
+        started = time.perf_counter()
+        try:
+            value, error = (yield Compute(self.origin, args, kwargs)), None
+        except Exception as raised:  # noqa: BLE001 - whatever it raises is for its caller
+            value, error = None, raised
+        seconds = time.perf_counter() - started
+        result = Result(Outcome.BYPASS, value, error, seconds=seconds, reason="disabled")
+        self.count(binding, "", result)
+        return result
+
+    def count(self, binding: Binding, key: str, result: Result) -> None:
+        """Count how a lookup ended, and tell the listeners."""
         binding.counters.record(result.outcome, seconds=result.seconds, reason=result.reason)
         listeners = binding.cache.listeners
         if listeners:
@@ -268,7 +361,7 @@ class FunctionCore:
                 CacheEvent(
                     kind=kind,
                     route=self.label,
-                    key=lookup.key,
+                    key=key,
                     outcome=result.outcome,
                     seconds=result.seconds,
                     reason=result.reason,
@@ -280,6 +373,9 @@ class FunctionCore:
         if place is None:
             return None
         shortcut = self.keys.receivers.shortcut(args[0]) if self.is_method else self.shortcut
+        # Looked at after the shortcut: `unbind` lets go of the binding first, so this shortcut is not a later one's.
+        if binding is not self._binding:
+            return None
         # Where the hit path does not look at tags, the shortcut is emptied for each of them: a function that shares
         # its keys with this one may have given the entry more than this one has.
         watched = len(binding.own_tags) if self.options.tags else _ALL
@@ -307,6 +403,10 @@ class FunctionCore:
                 f"{self.label} is a method cached in a shared store, where instances of {type(receiver).__name__} "
                 f"cannot be told apart: give the class a __cache_key__ method, or use key= with what identifies it"
             )
+
+
+def _note_refresh(counters: RouteCounters, result: Result) -> None:
+    counters.note_refresh(seconds=result.seconds, failed=result.outcome is Outcome.ERROR)
 
 
 _defined: weakref.WeakValueDictionary[str, FunctionCore] = weakref.WeakValueDictionary()

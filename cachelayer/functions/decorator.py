@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from functools import partial, partialmethod
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache, choose_cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
 from cachelayer.functions.core import FunctionCore
-from cachelayer.functions.options import OPTION_NAMES, FunctionOptions, Ttl
-from cachelayer.functions.wrappers import AsyncCachedFunction, CachedFunction, make_wrapper
+from cachelayer.functions.options import OPTION_NAMES, FunctionOptions, Ttl, Vary
+from cachelayer.functions.wrappers import (
+    AsyncCachedFunction,
+    AsyncCachedGenerator,
+    CachedFunction,
+    CachedGenerator,
+    make_wrapper,
+)
 from cachelayer.values.kinds import type_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Decorator(Protocol):
@@ -29,70 +36,157 @@ class Decorator(Protocol):
         self, function: Callable[P, Coroutine[Any, Any, R]], /
     ) -> AsyncCachedFunction[P, R]: ...
     @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, AsyncGenerator[T, Any]], /
+    ) -> AsyncCachedGenerator[P, T]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Generator[T, Any, Any]], /
+    ) -> CachedGenerator[P, T]: ...
+    @overload
     def __call__(self, function: Callable[P, R], /) -> CachedFunction[P, R]: ...
 
 
-@overload
-def cached(  # type: ignore[overload-overlap] # pyright: ignore[reportOverlappingOverload]
-    function: Callable[P, Coroutine[Any, Any, R]], /
-) -> AsyncCachedFunction[P, R]: ...
-@overload
-def cached(function: Callable[P, R], /) -> CachedFunction[P, R]: ...
-@overload
-def cached(
-    *,
-    ttl: Ttl = ...,
-    key: str | Callable[..., Any] | None = None,
-    tags: Iterable[str] = (),
-    ignore: Iterable[str] = (),
-    cache: Cache | None = None,
-    backend: CacheBackend | str | None = None,
-    name: str | None = None,
-    condition: Callable[[Any], bool] | None = None,
-    cache_exceptions: type[Exception] | tuple[type[Exception], ...] = (),
-    negative_ttl: Duration = None,
-    lock_timeout: Duration = None,
-    strict: bool = False,
-) -> Decorator: ...
-def cached(  # noqa: D417 - its options are those of the last overload
-    function: Any = None,
-    /,
-    *,
-    cache: Cache | None = None,
-    backend: CacheBackend | str | None = None,
-    **options: Any,
+class Cached:
+    """The decorator: `@cached` and `@cached(...)`, and `@cached.batch` for functions of many items."""
+
+    @overload
+    # A coroutine function is a function too; the first overload that fits is the better one.
+    def __call__(  # type: ignore[overload-overlap] # pyright: ignore[reportOverlappingOverload]
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncCachedFunction[P, R]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, AsyncGenerator[T, Any]], /
+    ) -> AsyncCachedGenerator[P, T]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Generator[T, Any, Any]], /
+    ) -> CachedGenerator[P, T]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> CachedFunction[P, R]: ...
+    @overload
+    def __call__(
+        self,
+        /,
+        *,
+        ttl: Ttl = ...,
+        key: str | Callable[..., Any] | None = None,
+        tags: Iterable[str] = (),
+        ignore: Iterable[str] = (),
+        vary: Vary | Iterable[Vary] = (),
+        cache: Cache | None = None,
+        backend: CacheBackend | str | None = None,
+        name: str | None = None,
+        condition: Callable[[Any], bool] | None = None,
+        cache_exceptions: type[Exception] | tuple[type[Exception], ...] = (),
+        negative_ttl: Duration = None,
+        lock_timeout: Duration = None,
+        strict: bool = False,
+        jitter: float = 0.0,
+        stale_while_revalidate: Duration = None,
+        stale_if_error: Duration = None,
+        refresh_ahead: float | None = None,
+        beta: float = 0.0,
+        soft_timeout: Duration = None,
+        hard_timeout: Duration = None,
+        lock: Literal["local", "distributed"] = "local",
+    ) -> Decorator: ...
+    def __call__(  # noqa: D417 - its options are those of the last overload
+        self,
+        function: Any = None,
+        /,
+        *,
+        cache: Cache | None = None,
+        backend: CacheBackend | str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Cache a function's results: sync, async, or a method.
+
+        Calls that mean the same, however they are spelled, share one entry; at most one of them computes it at a time.
+        Callers can change what they get without changing what others get. An invalidation that arrives during a
+        computation wins: its result is returned but not stored.
+
+        Args:
+            function: the function, where the decorator is used bare.
+            ttl: lifetime of a result: seconds, `timedelta`, text like "2h5m", None for ever, or a callable of the
+                result and the arguments that returns one of these; 0 stores nothing. Default: the cache's.
+            key: a template of the parameters such as "user:{user_id}", or a callable with the function's own
+                signature that returns the key. It is the whole key: functions whose keys are the same share one entry,
+                so begin it with what the value is. Default: the function and all its arguments.
+            tags: templates; `cache.invalidate_tags` removes all entries of a tag at once.
+            ignore: names of parameters that make no difference to the result.
+            vary: what makes a difference to the result beside the arguments: a context variable, a callable without
+                arguments such as `get_language`, or several.
+            cache: where to store. Default: the process's, see `configure`.
+            backend: a backend or URL to store in, instead of `cache`.
+            name: the label in keys and statistics. Functions of one name share their entries. Default:
+                `module.qualname`, and functions made inside others are kept apart.
+            condition: called with the result; where it returns false the result is not stored.
+            cache_exceptions: classes of exceptions to cache too, for `negative_ttl`.
+            negative_ttl: lifetime of a cached exception.
+            lock_timeout: how long to wait for another caller's computation before computing by oneself.
+            strict: raise EncodingError where a result cannot be stored, rather than warn once.
+            jitter: lifetimes are spread over [ttl, (1 + jitter) * ttl], so that what was stored together does not
+                expire together.
+            stale_while_revalidate: how long after its ttl a result is still returned, at once, while one computation of
+                it runs in the background: in a thread, or in a task of the event loop.
+            stale_if_error: how long after its ttl a result is still returned where computing it anew raises.
+            refresh_ahead: the part of its ttl, such as 0.8, after which a result that is asked for is computed anew in
+                the background.
+            beta: compute results anew in the background before they expire, at random, the more likely the costlier
+                they are and the nearer their end: XFetch, for which 1.0 is a good value.
+            soft_timeout: how long a caller waits for a computation where a stale result is at hand; then it returns
+                that, and the computation goes on in the background.
+            hard_timeout: how long a caller waits where there is nothing stale; then it raises
+                `ComputationTimeoutError`, and the computation goes on in the background.
+            lock: "distributed" lets one process of all that share the store compute a result at a time; the others
+                wait for it up to `lock_timeout`. It costs a round trip or two for each computation.
+
+        Raises:
+            ConfigurationError: an option's value cannot work (a ValueError).
+            OptionTypeError: an option has the wrong type, or this cannot be decorated (a TypeError).
+        """
+        if "batch" in options:
+            raise OptionTypeError("@cached has no option batch: use @cached.batch")
+        return _apply(function, cache, backend, options)
+
+    def batch(
+        self,
+        function: Any = None,
+        /,
+        *,
+        cache: Cache | None = None,
+        backend: CacheBackend | str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Cache a function of many items, such that each item has an entry of its own.
+
+        The function takes a collection of items first, and returns a mapping by item, which may lack some, or, where
+        its return annotation says so, a list with a value for each item in their order. It is called with the items
+        that are missing, once. `invalidate`, `peek`, `set`, `key_for` take one item in the collection's place.
+
+        Args:
+            function: the function, where the decorator is used bare.
+            cache: as for `cached`.
+            backend: as for `cached`.
+            options: those of `cached`, but for timeouts, stale values, early refreshes and `lock`.
+
+        Raises:
+            ConfigurationError: an option's value cannot work (a ValueError).
+            OptionTypeError: an option has the wrong type, or this cannot be decorated (a TypeError).
+        """
+        return _apply(function, cache, backend, {**options, "batch": True})
+
+
+cached: Final = Cached()
+
+
+def _apply(
+    function: Any, cache: Cache | None, backend: CacheBackend | str | None, options: dict[str, Any]
 ) -> Any:
-    """Cache a function's results: sync, async, or a method.
-
-    Calls that mean the same, however they are spelled, share one entry; at most one of them computes it at a time.
-    Callers can change what they get without changing what others get. An invalidation that arrives during a
-    computation wins: its result is returned but not stored.
-
-    Args:
-        function: the function, where the decorator is used bare.
-        ttl: lifetime of a result: seconds, `timedelta`, text like "2h5m", None for ever, or a callable of the
-            result and the arguments that returns one of these; 0 stores nothing. Default: the cache's.
-        key: a template of the parameters such as "user:{user_id}", or a callable with the function's own
-            signature that returns the key. It is the whole key: functions whose keys are the same share one entry,
-            so begin it with what the value is. Default: the function and all its arguments.
-        tags: templates; `cache.invalidate_tags` removes all entries of a tag at once.
-        ignore: names of parameters that make no difference to the result.
-        cache: where to store. Default: the process's, see `configure`.
-        backend: a backend or URL to store in, instead of `cache`.
-        name: the label in keys and statistics. Functions of one name share their entries. Default:
-            `module.qualname`, and functions made inside others are kept apart.
-        condition: called with the result; where it returns false the result is not stored.
-        cache_exceptions: classes of exceptions to cache too, for `negative_ttl`.
-        negative_ttl: lifetime of a cached exception.
-        lock_timeout: how long to wait for another caller's computation before computing by oneself.
-        strict: raise EncodingError where a result cannot be stored, rather than warn once.
-
-    Raises:
-        ConfigurationError: an option's value cannot work (a ValueError).
-        OptionTypeError: an option has the wrong type, or this cannot be decorated (a TypeError).
-    """
     choose = choose_cache(cache, backend)
-    unknown = sorted(set(options) - set(OPTION_NAMES))
+    unknown = sorted(set(options) - {*OPTION_NAMES, "batch"})
     if unknown:
         names = ", ".join(("cache", "backend", *OPTION_NAMES))
         raise OptionTypeError(f"@cached has no option {', '.join(unknown)}; it has {names}")
@@ -144,8 +238,4 @@ def _check(function: Any) -> None:
     if not inspect.isroutine(function) or not hasattr(function, "__qualname__"):
         raise OptionTypeError(
             f"@cached goes on functions: wrap this {what} in one (def f(...): return it(...))"
-        )
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise OptionTypeError(
-            f"{function.__qualname__} is a generator: cache a function that returns a list of it"
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final
 
 from cachelayer.errors import ConfigurationError, KeyingError, OptionTypeError
 from cachelayer.functions.encoding import UnkeyableError, class_name, encode, has_cache_key
+from cachelayer.functions.options import Vary
 from cachelayer.functions.parameters import Parameters, compile_function
 from cachelayer.functions.receivers import Receivers
 from cachelayer.functions.templates import Template
@@ -28,6 +30,7 @@ class KeyMaker:
         key: a template, a callable with the function's own signature, or None for all arguments.
         tags: templates.
         ignore: parameters that are left out of the key.
+        vary: what the key has beside the arguments: context variables, and callables without arguments.
 
     Raises:
         ConfigurationError: a template or `ignore` names an unknown parameter.
@@ -35,7 +38,14 @@ class KeyMaker:
     """
 
     def __init__(
-        self, parameters: Parameters, name: str, *, key: Key, tags: Iterable[str], ignore: Iterable[str]
+        self,
+        parameters: Parameters,
+        name: str,
+        *,
+        key: Key,
+        tags: Iterable[str],
+        ignore: Iterable[str],
+        vary: Iterable[Vary] = (),
     ) -> None:
         self._parameters, self._name = parameters, name
         self.receivers = Receivers()
@@ -46,6 +56,7 @@ class KeyMaker:
             raise OptionTypeError(
                 f"key= of {name} must be a template or a callable, not {type(key).__name__}"
             )
+        self.vary = tuple(vary)
         self._tags = [Template(tag, parameters.names, f"tags= of {name}") for tag in tags]
 
     @property
@@ -71,14 +82,17 @@ class KeyMaker:
             KeyingError: an argument cannot be keyed; says which, and the remedy.
         """
         if self._callable is not None:
-            return self._shown(self._callable(*args, **kwargs))
-        if self._template is not None:
-            return self._template.render(dict(self._parameters.items(args, kwargs)))
-        return _joined(identity, "".join(self._parts(args, kwargs, method)))
+            key = self._shown(self._callable(*args, **kwargs))
+        elif self._template is not None:
+            key = self._template.render(dict(self._parameters.items(args, kwargs)))
+        else:
+            return _joined(identity, "".join((*self._parts(args, kwargs, method), *self._varying())))
+        # The length keeps a key that ends like another's with its variation apart from it.
+        return f"{len(key)}:{key}~{''.join(self._varying())}" if self.vary else key
 
     def compile(self, identity: str, *, method: bool) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:
         """Return a generated function that makes the same keys as `key` does of all arguments, faster."""
-        if self._parameters.var_keyword:
+        if self._parameters.var_keyword or self.vary:
             return partial(self._key_of_call, identity, method)
         parts: list[str] = []
         for place, name in enumerate(self._parameters.positional):
@@ -123,10 +137,25 @@ class KeyMaker:
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, method: bool) -> dict[str, str]:
         """Return each parameter with its part of the key, "" where it has none."""
         parts = iter(self._parts(args, kwargs, method))
-        return {
+        arguments = {
             name: "" if name in self.ignored else next(parts)
             for name, _ in self._parameters.items(args, kwargs)
         }
+        names = (f"vary={_name_of(each)}" for each in self.vary)
+        return {**arguments, **dict(zip(names, self._varying(), strict=True))}
+
+    def _varying(self) -> Iterable[str]:
+        """Return the parts of the key that are no arguments."""
+        return [self._variation(each) for each in self.vary]
+
+    def _variation(self, vary: Vary) -> str:
+        value = vary.get(None) if isinstance(vary, ContextVar) else vary()
+        try:
+            return encode(value)
+        except UnkeyableError as error:
+            raise KeyingError(
+                f"{self._name}: vary={_name_of(vary)} gave {value!r}, which cannot be part of a key: {error}"
+            ) from None
 
     def _parts(self, args: tuple[Any, ...], kwargs: dict[str, Any], method: bool) -> Iterable[str]:
         first = method
@@ -174,6 +203,10 @@ class KeyMaker:
             raise KeyingError(
                 f"key= of {self._name} returned {key!r}, which cannot be a key: {error}"
             ) from None
+
+
+def _name_of(vary: Vary) -> str:
+    return vary.name if isinstance(vary, ContextVar) else getattr(vary, "__qualname__", repr(vary))
 
 
 def _encoded(source: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import ConfigurationError, OptionTypeError
+from cachelayer.flow.freshness import PLAIN, Freshness
 from cachelayer.values.kinds import type_of
 
 
@@ -20,7 +23,23 @@ class _NotGiven:
 
 NOT_GIVEN: Any = _NotGiven()
 
+#: Who computes a value that is not there: one caller in each process, or one in all that share the store.
+LOCAL: Final = "local"
+DISTRIBUTED: Final = "distributed"
+
+_DURATIONS: Final = (
+    "negative_ttl",
+    "lock_timeout",
+    "stale_while_revalidate",
+    "stale_if_error",
+    "soft_timeout",
+    "hard_timeout",
+)
+
 Ttl = Duration | Callable[..., Duration]
+
+#: What a result depends on beside the arguments: asked at each call.
+Vary = Callable[[], Any] | ContextVar[Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,19 +55,30 @@ class FunctionOptions:
     key: str | Callable[..., Any] | None = None
     tags: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    vary: tuple[Vary, ...] = ()
     name: str | None = None
     condition: Callable[[Any], bool] | None = None
     cache_exceptions: tuple[type[BaseException], ...] = ()
     negative_ttl: float | None = None
     lock_timeout: float | None = None
     strict: bool = False
+    jitter: float = 0.0
+    stale_while_revalidate: float | None = None
+    stale_if_error: float | None = None
+    refresh_ahead: float | None = None
+    beta: float = 0.0
+    soft_timeout: float | None = None
+    hard_timeout: float | None = None
+    lock: str = LOCAL
+    batch: bool = False
 
     def __post_init__(self) -> None:
         if self.ttl is not NOT_GIVEN and not callable(self.ttl):
             self._put("ttl", parse_duration(self.ttl))
-        self._put("negative_ttl", parse_duration(self.negative_ttl, name="negative_ttl"))
-        self._put("lock_timeout", parse_duration(self.lock_timeout, name="lock_timeout"))
+        for name in _DURATIONS:
+            self._put(name, parse_duration(getattr(self, name), name=name))
         self._put("cache_exceptions", _exceptions(self.cache_exceptions))
+        self._put("vary", _vary(self.vary))
         for name in ("tags", "ignore"):
             self._put(name, _names(name, getattr(self, name)))
         if self.cache_exceptions and self.negative_ttl is None:
@@ -64,12 +94,49 @@ class FunctionOptions:
         if self.name is not None and (not isinstance(self.name, str) or not self.name):
             raise OptionTypeError(f"name must be a text that is not empty, not {self.name!r}")
 
+        self._check_freshness()
+
+    def _check_freshness(self) -> None:
+        _check_number("jitter", self.jitter, 0.0, math.inf)
+        _check_number("beta", self.beta, 0.0, math.inf)
+        if self.refresh_ahead is not None:
+            _check_number("refresh_ahead", self.refresh_ahead, 0.0, 1.0)
+        if self.soft_timeout is not None and not self.has_spares:
+            raise ConfigurationError(
+                "soft_timeout= needs stale_while_revalidate= or stale_if_error=: what is served at the timeout is stale"
+            )
+        if self.batch and (self.freshness.ages or self.lock != LOCAL):
+            raise ConfigurationError(
+                "@cached.batch takes no timeouts, stale windows, early refreshes or lock="
+            )
+        if self.lock not in (LOCAL, DISTRIBUTED):
+            raise ConfigurationError(f"lock={self.lock!r} is unknown: choose {LOCAL!r} or {DISTRIBUTED!r}")
+
+    @property
+    def has_spares(self) -> bool:
+        """Whether values are kept beyond their ttl."""
+        return bool(self.stale_while_revalidate or self.stale_if_error)
+
+    @property
+    def freshness(self) -> Freshness:
+        """How results age."""
+        made = Freshness(
+            jitter=self.jitter,
+            stale_while_revalidate=self.stale_while_revalidate or 0.0,
+            stale_if_error=self.stale_if_error or 0.0,
+            refresh_ahead=self.refresh_ahead,
+            beta=self.beta,
+            soft_timeout=self.soft_timeout,
+            hard_timeout=self.hard_timeout,
+        )
+        return PLAIN if made == PLAIN else made
+
     def _put(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
 
 #: What `@cached` takes beside `cache` and `backend`.
-OPTION_NAMES: Final = tuple(field.name for field in fields(FunctionOptions))
+OPTION_NAMES: Final = tuple(field.name for field in fields(FunctionOptions) if field.name != "batch")
 
 
 def _names(option: str, value: Iterable[str]) -> tuple[str, ...]:
@@ -85,9 +152,27 @@ def _names(option: str, value: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
+def _vary(value: Any) -> tuple[Vary, ...]:
+    several = isinstance(value, (list, tuple, set, frozenset))
+    given = tuple(cast("Iterable[Any]", value)) if several else (value,)
+    for each in given:
+        if not (callable(each) or isinstance(each, ContextVar)):
+            raise OptionTypeError(
+                f"vary must be a ContextVar or a callable without arguments, or several: {each!r}"
+            )
+    return given
+
+
 def _exceptions(value: Any) -> tuple[type[BaseException], ...]:
     kinds: tuple[Any, ...] = value if type_of(value) is tuple else (value,)
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):
             raise OptionTypeError(f"cache_exceptions must be classes of exceptions, but has {kind!r}")
     return kinds
+
+
+def _check_number(name: str, value: Any, least: float, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise OptionTypeError(f"{name} must be a number, not {type(value).__name__} {value!r}")
+    if not least <= value < most:
+        raise ConfigurationError(f"{name}={value!r} must be at least {least:g} and below {most:g}")

@@ -13,9 +13,10 @@ from time import perf_counter
 from typing import Any, cast
 
 from cachelayer.backends.table import NEVER
+from cachelayer.context import bypasses, is_bypassed
 from cachelayer.errors import DecodingError, EncodingError
-from cachelayer.flow.compute import Result
 from cachelayer.flow.flights import ABANDONED, Failed, Flight, Landed, start_leading, stop_leading
+from cachelayer.flow.lookups import Result
 from cachelayer.flow.storage import LocalEntry, ObjectStorage
 from cachelayer.flows import arun, run
 from cachelayer.functions.core import Binding, FunctionCore, Place
@@ -32,6 +33,8 @@ def make_slow(core: FunctionCore) -> Callable[..., Any]:
     function = core.function
 
     def slow(args: tuple[Any, ...], kwargs: dict[str, Any], place: Place) -> Any:
+        if bypasses and is_bypassed():
+            return function(*args, **kwargs)
         quick = core.quick or prepare(core)
         if quick is None:
             return give(run(core.call(args, kwargs, place)))
@@ -60,6 +63,8 @@ def make_slow_async(core: FunctionCore) -> Callable[..., Awaitable[Any]]:
     function = core.function
 
     async def slow(args: tuple[Any, ...], kwargs: dict[str, Any], place: Place) -> Any:
+        if bypasses and is_bypassed():
+            return await function(*args, **kwargs)
         quick = core.quick or prepare(core)
         if quick is None:
             return give(await arun(core.call(args, kwargs, place)))
@@ -90,8 +95,8 @@ def prepare(core: FunctionCore) -> Quick | None:
     binding = core.binding()
     storage = binding.engine.storage
     if isinstance(storage, ObjectStorage) and core.is_plain and not binding.cache.listeners:
-        core.quick = Quick(core, binding, storage)
-    return core.quick
+        return core.adopt(binding, Quick(core, binding, storage))
+    return None
 
 
 class Quick:
@@ -115,7 +120,7 @@ class Quick:
     def _make_claim(self) -> Callable[[str], Flight | None]:
         # A closure: its cells cost less to read than attributes, and every miss comes through here.
         core, table, names = self._core, self._table, self._binding.own_tags
-        find, clock, missed = table.find, self._binding.cache.clock, table.misses.tick
+        find, clock, missed = table.find, self._binding.clock, table.misses.tick
         join: Callable[[str, Flight], Flight] = table.computing.flying.setdefault
         ended, abandon = core.keys.receivers.ended, self._flights.abandon
         tags = tuple(map(table.tag, names))
@@ -144,12 +149,7 @@ class Quick:
 
     def _make_settle(self, storage: ObjectStorage) -> Callable[..., None]:
         core, binding = self._core, self._binding
-        clock, commit, flights, link_for = (
-            binding.cache.clock,
-            self._table.commit,
-            self._flights,
-            core.link_for,
-        )
+        clock, commit, flights, link_for = binding.clock, self._table.commit, self._flights, core.link_for
         # A plain function's ttl is no callable.
         ttl = cast("float | None", binding.policy.ttl)
         make_entry, counters, refused = storage.entry, binding.counters, self._refused
@@ -182,7 +182,7 @@ class Quick:
         """Return the stored value of a living entry, counted as a hit."""
         table = self._table
         entry = table.live(key)
-        if type(entry) is not LocalEntry:
+        if type(entry) is not LocalEntry or entry.fresh_until <= self._binding.clock():
             return _OTHERWISE
         try:
             value = entry.value()
@@ -192,7 +192,7 @@ class Quick:
             return _OTHERWISE
         table.note_hit(key)
         self._counters.tick[Outcome.HIT]()
-        if entry.link is None:
+        if not entry.is_linked:
             link = self._core.link_for(self._binding, args, place)
             if link is not None:
                 table.link(entry, link)

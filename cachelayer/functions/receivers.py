@@ -61,6 +61,14 @@ class Receivers:
         for receiver in list(self._known.values()):
             receiver.shortcut.clear()
 
+    def renew(self) -> None:
+        """Give every instance a new shortcut: whatever still leads to the old ones leads nowhere."""
+        for place, receiver in list(self._known.items()):
+            receiver.shortcut = Shortcut()
+            # One that ended meanwhile is not to be found again: another instance may get its id.
+            if self._known.get(place) is receiver:
+                self.finders[place] = receiver.shortcut.get
+
     def _forget(self, place: int, _: Any) -> None:
         self.finders.pop(place, None)
         receiver = self._known.pop(place, None)

@@ -6,25 +6,42 @@ async class each drive the same flows with their own driver.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import types
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    Self,
+    TypeVar,
+    cast,
+    overload,
+)
 
 import msgspec
 import wrapt
 
+from cachelayer.context import is_bypassed
+from cachelayer.flow.lookups import Result
 from cachelayer.flows import arun, run
-from cachelayer.functions.compiled import compile_bound_call, compile_call
+from cachelayer.functions.batch import item_annotation, make_batch, make_batch_async
+from cachelayer.functions.compiled import Bind, Shape, compile_bound_call, compile_call
 from cachelayer.functions.core import Binding, CacheInfo, FunctionCore
+from cachelayer.functions.generators import collector, make_replay, make_replay_async, run_annotation
 from cachelayer.functions.parameters import Call
-from cachelayer.functions.quick import make_slow, make_slow_async
+from cachelayer.functions.quick import give, make_slow, make_slow_async
 from cachelayer.stats import RouteStats
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Controls(Generic[P, R]):
@@ -37,6 +54,14 @@ class Controls(Generic[P, R]):
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         raise NotImplementedError
+
+    def _shown(self, stored: Any) -> Any:
+        """Return what users see of a stored value."""
+        return stored
+
+    def _kept(self, shown: Any) -> Any:
+        """Return what is stored of a value that a user gives."""
+        return shown
 
     def key_for(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the key of this call; raises KeyingError where an argument cannot be keyed."""
@@ -81,15 +106,34 @@ class SyncControls(Controls[P, R]):
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute this call now, store the result and return it."""
-        return cast(R, run(self._core().refresh(self._bind(args, kwargs))).give())
+        return cast(R, self._shown(run(self._core().refresh(self._bind(args, kwargs))).give()))
 
     def peek(self, *args: P.args, **kwargs: P.kwargs) -> R | None:
         """Return the stored result of this call, or None; computes and counts nothing."""
-        return cast("R | None", run(self._core().peek(self._bind(args, kwargs), None)))
+        return cast("R | None", self._shown(run(self._core().peek(self._bind(args, kwargs), None))))
 
     def set(self, value: R, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Store `value` as this call's result; whether it was stored."""
-        return run(self._core().set(value, self._bind(args, kwargs)))
+        return run(self._core().set(self._kept(value), self._bind(args, kwargs)))
+
+    def many(self, items: Iterable[Any], /, *args: Any, **kwargs: Any) -> list[R]:
+        """Return the results of calls that differ in their first argument: one bulk read for all that are stored.
+
+        Args:
+            items: the first argument of each call.
+            args: what all calls have beside it.
+            kwargs: what all calls have beside it.
+        """
+        call: Any = self
+        asked = list(items)
+        found = self._found([self._bind((item, *args), kwargs) for item in asked])
+        return [
+            call(item, *args, **kwargs) if result is None else cast(R, give(result))
+            for item, result in zip(asked, found, strict=True)
+        ]
+
+    def _found(self, calls: list[Call]) -> list[Result | None]:
+        return [None] * len(calls) if is_bypassed() else run(self._core().find_many(calls))
 
     def uncached(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself: no reads, writes or counts."""
@@ -112,20 +156,65 @@ class AsyncControls(Controls[P, R]):
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute this call now, store the result and return it."""
-        return cast(R, (await arun(self._core().refresh(self._bind(args, kwargs)))).give())
+        return cast(R, self._shown((await arun(self._core().refresh(self._bind(args, kwargs)))).give()))
 
     async def peek(self, *args: P.args, **kwargs: P.kwargs) -> R | None:
         """Return the stored result of this call, or None; computes and counts nothing."""
-        return cast("R | None", await arun(self._core().peek(self._bind(args, kwargs), None)))
+        return cast("R | None", self._shown(await arun(self._core().peek(self._bind(args, kwargs), None))))
 
     async def set(self, value: R, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Store `value` as this call's result; whether it was stored."""
-        return await arun(self._core().set(value, self._bind(args, kwargs)))
+        return await arun(self._core().set(self._kept(value), self._bind(args, kwargs)))
+
+    async def many(self, items: Iterable[Any], /, *args: Any, **kwargs: Any) -> list[R]:
+        """Return the results of calls that differ in their first argument: see `SyncControls.many`.
+
+        What is missing is computed at the same time, each in a call of its own.
+        """
+        call: Any = self
+        asked = list(items)
+        found = await self._found([self._bind((item, *args), kwargs) for item in asked])
+
+        async def one(item: Any, result: Result | None) -> R:
+            return cast(R, await call(item, *args, **kwargs) if result is None else give(result))
+
+        return await asyncio.gather(*map(one, asked, found))
+
+    async def _found(self, calls: list[Call]) -> list[Result | None]:
+        return [None] * len(calls) if is_bypassed() else await arun(self._core().find_many(calls))
 
     async def uncached(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself: no reads, writes or counts."""
         bound, keywords = self._bind(args, kwargs)
         return cast(R, await self._core().function(*bound, **keywords))
+
+
+class _Runs:
+    """What is stored of a generator is its `Run`; what users see of that are its items."""
+
+    __slots__ = ()
+
+    def _shown(self, stored: Any) -> Any:
+        return None if stored is None else stored[0]
+
+    def _kept(self, shown: Any) -> Any:
+        return list(shown), None
+
+
+class GeneratorControls(_Runs, SyncControls[P, list[T]], Generic[P, T]):
+    """Control of a cached generator function: results are lists of its items."""
+
+    __slots__ = ()
+
+
+class AsyncGeneratorControls(_Runs, AsyncControls[P, list[T]], Generic[P, T]):
+    """Control of a cached async generator function: results are lists of its items."""
+
+    __slots__ = ()
+
+    async def uncached(self, *args: P.args, **kwargs: P.kwargs) -> list[T]:
+        """Run the generator itself to its end: no reads, writes or counts."""
+        return [item async for item in self._core().function(*self._bind(args, kwargs)[0], **kwargs)]
 
 
 # -- bound ------------------------------------------------------------------------------------------------------
@@ -189,6 +278,26 @@ class BoundAsyncCachedFunction(AsyncControls[P, R]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the cached result, or call and await the method."""
+        raise NotImplementedError
+
+
+class BoundCachedGenerator(GeneratorControls[P, T]):
+    """A cached generator method on an instance."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, Any]:
+        """Yield the cached items, or those of the method."""
+        raise NotImplementedError
+
+
+class BoundAsyncCachedGenerator(AsyncGeneratorControls[P, T]):
+    """A cached async generator method on an instance."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
+        """Yield the cached items, or those of the method."""
         raise NotImplementedError
 
 
@@ -275,29 +384,91 @@ class AsyncCachedFunction(_Wrapper, AsyncControls[P, R]):
         raise NotImplementedError
 
 
+class CachedGenerator(_Wrapper, GeneratorControls[P, T]):
+    """A cached generator function: call it as the function it wraps."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, Any]:
+        """Yield the cached items, or those of the function."""
+        raise NotImplementedError
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(
+        self: CachedGenerator[Concatenate[S, Q], T], instance: S, owner: type | None = None
+    ) -> BoundCachedGenerator[Q, T]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Bind to an instance."""
+        raise NotImplementedError
+
+
+class AsyncCachedGenerator(_Wrapper, AsyncGeneratorControls[P, T]):
+    """A cached async generator function: call it as the function it wraps."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
+        """Yield the cached items, or those of the function."""
+        raise NotImplementedError
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(
+        self: AsyncCachedGenerator[Concatenate[S, Q], T], instance: S, owner: type | None = None
+    ) -> BoundAsyncCachedGenerator[Q, T]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Bind to an instance."""
+        raise NotImplementedError
+
+
+class _Kind(NamedTuple):
+    """What differs between functions, coroutine functions, and generator functions of both."""
+
+    make_slow: Callable[[FunctionCore], Any]
+    function: Any
+    bound: Any
+    is_async: bool = False
+    is_generator: bool = False
+
+
+def _kind(function: Callable[..., Any], *, batch: bool) -> _Kind:
+    if batch and inspect.iscoroutinefunction(function):
+        return _Kind(make_batch_async, AsyncCachedFunction, BoundAsyncCachedFunction, is_async=True)
+    if batch:
+        return _Kind(make_batch, CachedFunction, BoundCachedFunction)
+    if inspect.isasyncgenfunction(function):
+        return _Kind(make_replay_async, AsyncCachedGenerator, BoundAsyncCachedGenerator, is_generator=True)
+    if inspect.isgeneratorfunction(function):
+        return _Kind(make_replay, CachedGenerator, BoundCachedGenerator, is_generator=True)
+    if inspect.iscoroutinefunction(function):
+        return _Kind(make_slow_async, AsyncCachedFunction, BoundAsyncCachedFunction, is_async=True)
+    return _Kind(make_slow, CachedFunction, BoundCachedFunction)
+
+
 def make_wrapper(core: FunctionCore) -> Any:
     """Return the wrapper of a function: of a class of its own, whose `__call__` is compiled for it."""
-    is_async = inspect.iscoroutinefunction(core.function)
-    name, tagged = core.function.__name__, bool(core.options.tags)
-    slow: Any = make_slow_async(core) if is_async else make_slow(core)
-    call, bind = compile_call(
-        core.parameters, core.python_name, slow, core.shortcut.get, is_async=is_async, tagged=tagged
-    )
-    core.on_bound.append(_binder(bind))
-    base: Any = AsyncCachedFunction if is_async else CachedFunction
-    namespace = {"__call__": staticmethod(call), "__get__": _getter(core, slow, is_async, tagged)}
-    wrapper = type(f"Cached_{name}", (base,), namespace)(core)
+    kind = _kind(core.function, batch=core.options.batch)
+    if kind.is_generator:
+        core.origin, core.annotation_of = collector(core.function), run_annotation
+    if core.options.batch:
+        core.annotation_of = item_annotation
+    direct = not (kind.is_generator or core.options.batch or core.keys.vary)
+    shape = Shape(core.python_name, kind.is_async, direct, bool(core.options.tags), core.freshness)
+    slow = kind.make_slow(core)
+    call, bind = compile_call(core.parameters, shape, slow, core.shortcut.get)
+    core.on_bound.append(_binder(bind, lambda: core.shortcut.get))
+    namespace = {"__call__": staticmethod(call), "__get__": _getter(core, slow, shape, kind.bound)}
+    wrapper = type(f"Cached_{core.function.__name__}", (kind.function,), namespace)(core)
     core.set_wrapper(wrapper)
     return wrapper
 
 
-def _getter(core: FunctionCore, slow: Callable[..., Any], is_async: bool, tagged: bool) -> Callable[..., Any]:
+def _getter(core: FunctionCore, slow: Callable[..., Any], shape: Shape, controls: Any) -> Callable[..., Any]:
     """Return the function's first `__get__`: it makes the bound class, and a second one in its own place."""
 
     def __get__(self: Any, instance: Any, owner: Any = None) -> Any:  # noqa: N807 - becomes that method
         if instance is None:
             return self
-        bound = _bound_class(core, slow, is_async, tagged)
+        bound = _bound_class(core, slow, shape, controls)
 
         def __get__(self: Any, instance: Any, owner: Any = None) -> Any:  # noqa: N807 - becomes that method
             return self if instance is None else bound(instance)
@@ -308,14 +479,11 @@ def _getter(core: FunctionCore, slow: Callable[..., Any], is_async: bool, tagged
     return __get__
 
 
-def _bound_class(core: FunctionCore, slow: Callable[..., Any], is_async: bool, tagged: bool) -> Any:
+def _bound_class(core: FunctionCore, slow: Callable[..., Any], shape: Shape, controls: Any) -> Any:
     core.is_method = True
-    call, bind = compile_bound_call(
-        core.parameters, core.python_name, slow, core.keys.receivers.finders, is_async=is_async, tagged=tagged
-    )
-    core.on_bound.append(_binder(bind))
+    call, bind = compile_bound_call(core.parameters, shape, slow, core.keys.receivers.finders)
+    core.on_bound.append(_binder(bind, lambda: core.keys.receivers.finders))
     core.rebind()
-    controls: Any = BoundAsyncCachedFunction if is_async else BoundCachedFunction
 
     def its_core(_: Any) -> FunctionCore:
         return core
@@ -323,11 +491,11 @@ def _bound_class(core: FunctionCore, slow: Callable[..., Any], is_async: bool, t
     return type(f"Bound_{core.python_name}", (_Bound, controls), {"__call__": call, "_core": its_core})
 
 
-def _binder(bind: Callable[[Any, Any, Any], None]) -> Callable[[Binding], None]:
+def _binder(bind: Bind, where: Callable[[], Any]) -> Callable[[Binding], None]:
     def on_bound(binding: Binding) -> None:
         table = binding.table
         if table is not None:
-            bind(binding.cache.clock, table.touch, binding.counters.shortcut_hits.tick)
+            bind(where(), binding.clock, table.touch, binding.counters.shortcut_hits.tick)
 
     return on_bound
 

@@ -37,7 +37,15 @@ class RouteCounters:
         self.tick = {outcome: counter.tick for outcome, counter in self._counts.items()}
         #: Hits that a function's shortcut served; they are hits like all others.
         self.shortcut_hits = Counter()
+        self._refreshes, self._refresh_errors = Counter(), Counter()
         self._reset_times()
+
+    def note_refresh(self, *, seconds: float, failed: bool) -> None:
+        """Count a computation in the background, which no lookup waited for."""
+        self._refreshes.tick()
+        if failed:
+            self._refresh_errors.tick()
+        self._refreshed.append(seconds)
 
     def record(self, outcome: Outcome, *, seconds: float = 0.0, reason: str = "", size: int = 0) -> None:
         """Count one lookup.
@@ -76,6 +84,8 @@ class RouteCounters:
                 hit_seconds=self._hit_seconds,
                 bytes_served=self._bytes_served,
                 reasons=dict(self._reasons),
+                refreshes=self._refreshes.value,
+                refresh_errors=self._refresh_errors.value,
                 **counts,
             )
 
@@ -84,7 +94,8 @@ class RouteCounters:
         with _lock:
             for counter in self._counts.values():
                 counter.reset()
-            self.shortcut_hits.reset()
+            for counter in (self.shortcut_hits, self._refreshes, self._refresh_errors):
+                counter.reset()
             self._reset_times()
 
     def _settle(self) -> None:
@@ -93,6 +104,9 @@ class RouteCounters:
             self._misses += 1
             self._origin_calls += 1
             self._origin_seconds += self._missed.popleft()
+        for _ in range(len(self._refreshed)):
+            self._origin_calls += 1
+            self._origin_seconds += self._refreshed.popleft()
         for _ in range(len(self._pending)):
             outcome, seconds, reason, size = self._pending.popleft()
             if outcome in SERVED:
@@ -113,6 +127,7 @@ class RouteCounters:
         # Appending is atomic and takes no lock; the sums are made when somebody asks.
         self._pending: deque[tuple[Outcome, float, str, int]] = deque()
         self._missed: deque[float] = deque()
+        self._refreshed: deque[float] = deque(maxlen=MOST_PENDING)
         self.note_miss = self._missed.append
         self._misses = 0
         self._origin_calls = self._hit_calls = self._bytes_served = 0

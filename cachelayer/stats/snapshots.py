@@ -21,6 +21,8 @@ class RouteStats(msgspec.Struct, frozen=True, kw_only=True):
         hit_seconds: total time of those hits.
         bytes_served: body bytes that were served from the cache.
         reasons: why values were not stored, with how often.
+        refreshes: computations in the background, which no lookup waited for.
+        refresh_errors: those of them that failed.
     """
 
     route: str
@@ -39,6 +41,8 @@ class RouteStats(msgspec.Struct, frozen=True, kw_only=True):
     hit_seconds: float = 0.0
     bytes_served: int = 0
     reasons: Mapping[str, int] = {}
+    refreshes: int = 0
+    refresh_errors: int = 0
 
     @property
     def requests(self) -> int:

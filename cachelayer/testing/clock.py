@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 #: 2025-06-15 15:06:40 UTC: a time that looks like one, so that code which compares it with real times notices.
@@ -17,7 +18,7 @@ class FakeClock:
     1750000060.0
 
     Args:
-        now: epoch seconds at which it starts.
+        now: epoch seconds at which it starts; also an attribute, which sets it to any other time.
     """
 
     def __init__(self, now: float = START) -> None:
@@ -30,6 +31,6 @@ class FakeClock:
     def __repr__(self) -> str:
         return f"FakeClock({self.now!r})"
 
-    def advance(self, seconds: float) -> None:
-        """Let `seconds` pass; a negative number sets the clock back, as an administrator might."""
-        self.now += seconds
+    def advance(self, seconds: float | timedelta) -> None:
+        """Let `seconds` (or a timedelta) pass; a negative one sets the clock back, as an administrator might."""
+        self.now += seconds.total_seconds() if isinstance(seconds, timedelta) else seconds

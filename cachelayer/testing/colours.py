@@ -91,6 +91,9 @@ class _Driven(CacheBackend):
     def get_entry(self, key: str) -> CacheEntry | None:
         return self.run(self.inner.aget_entry(key))
 
+    def get_entries(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
+        return self.run(self.inner.aget_entries(keys))
+
     def add(self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None) -> bool:
         return self.run(self.inner.aadd(key, value, ttl, metadata))
 
@@ -116,6 +119,9 @@ class _Driven(CacheBackend):
     def bump_generations(self, names: Iterable[str]) -> None:
         self.run(self.inner.abump_generations(names))
 
+    def soften_generations(self, names: Iterable[str]) -> None:
+        self.run(self.inner.asoften_generations(names))
+
     def lock(self, name: str, *, lease: float = 30.0) -> Lock:
         return _DrivenLock(self, name, lease=lease)
 
@@ -124,6 +130,9 @@ class _Driven(CacheBackend):
 
     def release_lease(self, name: str, token: bytes) -> bool:
         return self.run(self.inner.arelease_lease(name, token))
+
+    def diagnose(self) -> list[str]:
+        return self.run(self.inner.adiagnose())
 
     def close(self) -> None:
         self.run(self.inner.aclose())
@@ -142,6 +151,10 @@ class _DrivenLock(Lock):
     def __init__(self, driven: _Driven, name: str, *, lease: float) -> None:
         super().__init__(driven, name, lease=lease)
         self._driven, self._inner = driven, driven.inner.lock(name, lease=lease)
+
+    @property
+    def fence(self) -> dict[str, bytes]:
+        return self._inner.fence
 
     def acquire(self, timeout: float = 0.0) -> bool:
         return self._driven.run(self._inner.aacquire(timeout))

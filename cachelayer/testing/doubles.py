@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cachelayer.backends.base import CacheBackend
-from cachelayer.errors import BackendError
+from cachelayer.errors import BackendError, ConfigurationError
 from cachelayer.testing.wrapped import WrappedBackend
 
 #: How many seconds a held call waits at most, so that a test which forgets to release it ends.
@@ -16,20 +17,47 @@ LONGEST_WAIT: Final = 30.0
 
 
 class FailingBackend(WrappedBackend):
-    """Raises an error on chosen operations, until it is mended.
+    """Raises an error on chosen operations: on each call until it is mended, on the next few, or now and then.
 
     Args:
         inner: the backend that does the rest.
-        error: what is raised; give what a client library would raise.
-        operations: the names of those that fail ("get", "set", ...); None for all.
+        error: what is raised; give what a client library would raise. A mapping gives each operation its own.
+        operations: the names of those that fail ("get", "set", ...); None for all, or for those that `error` maps.
+        rate: the share of their calls that fails, above 0 and up to 1.
+        seed: of the sequence that decides which calls these are; the same seed gives the same ones.
+
+    Raises:
+        ConfigurationError: `rate` is out of range, or an operation to fail has no error.
     """
 
     def __init__(
-        self, inner: CacheBackend, *, error: Exception | None = None, operations: Iterable[str] | None = None
+        self,
+        inner: CacheBackend,
+        *,
+        error: Exception | Mapping[str, Exception] | None = None,
+        operations: Iterable[str] | None = None,
+        rate: float = 1.0,
+        seed: int = 0,
     ) -> None:
         super().__init__(inner)
-        self._error = BackendError("this store fails, as it was told to") if error is None else error
-        self._operations = None if operations is None else frozenset(operations)
+        if not 0 < rate <= 1:
+            raise ConfigurationError(f"rate={rate!r}: give a share above 0 and up to 1")
+        self._errors = dict(error) if isinstance(error, Mapping) else None
+        self._error = (
+            error if isinstance(error, Exception) else BackendError("this store fails, as it was told to")
+        )
+        chosen = self._errors if operations is None else operations
+        self._operations = None if chosen is None else frozenset(chosen)
+        if (
+            self._errors is not None
+            and self._operations is not None
+            and self._operations - self._errors.keys()
+        ):
+            missing = ", ".join(sorted(self._operations - self._errors.keys()))
+            raise ConfigurationError(f"error= names none for {missing}: add it, or leave operations= out")
+        self._rate, self._chance = rate, random.Random(seed)  # noqa: S311 - decides tests, keeps no secret
+        self._lock = threading.Lock()
+        self._left: int | None = None
         self.failing = True
 
     def mend(self) -> None:
@@ -38,12 +66,30 @@ class FailingBackend(WrappedBackend):
 
     def break_down(self) -> None:
         """Fail again from now on."""
-        self.failing = True
+        with self._lock:
+            self._left, self.failing = None, True
+
+    def fail_next(self, count: int = 1) -> None:
+        """Let the next `count` calls of the chosen operations fail, as `rate` says, and work after them."""
+        with self._lock:
+            self._left, self.failing = count, count > 0
 
     def before(self, operation: str) -> None:
-        """Raise the error if the operation is one of those that fail."""
-        if self.failing and (self._operations is None or operation in self._operations):
-            raise self._error.with_traceback(None)  # else each raise would add to the last one's
+        """Raise the error if this call is one that fails."""
+        if self._operations is None or operation in self._operations:
+            with self._lock:
+                fails = self._decide()
+            if fails:
+                error = self._error if self._errors is None else self._errors[operation]
+                raise error.with_traceback(None)  # else each raise would add to the last one's
+
+    def _decide(self) -> bool:
+        if not self.failing:
+            return False
+        if self._left is not None:
+            self._left -= 1
+            self.failing = self._left > 0
+        return self._rate == 1 or self._chance.random() < self._rate
 
 
 class SlowBackend(WrappedBackend):

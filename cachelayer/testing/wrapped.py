@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from cachelayer.backends.base import CacheBackend, CacheEntry, CacheStats, Metadata
+from cachelayer.clock import Clock
 
 T = TypeVar("T")
 
@@ -26,6 +27,11 @@ class WrappedBackend(CacheBackend):
         self._calls_lock = threading.Lock()
         # Set past the type, which knows it as the class's: a wrapper is as shared as what it wraps.
         vars(self)["shared"] = inner.shared
+        self.timeout = inner.timeout
+        clock: Clock | None = getattr(inner, "clock", None)
+        if clock is not None:
+            #: So that a cache goes by the time that the entries expire by.
+            self.clock = clock
 
     # -- what a subclass overrides ----------------------------------------------------------------------------
 
@@ -92,9 +98,17 @@ class WrappedBackend(CacheBackend):
         """Pass on."""
         return self._do("keys", self.inner.keys, pattern)
 
+    def scan(self, pattern: str | None = None) -> Iterator[str]:
+        """Pass on."""
+        yield from self._do("scan", self.inner.scan, pattern)
+
     def get_entry(self, key: str) -> CacheEntry | None:
         """Pass on."""
         return self._do("get_entry", self.inner.get_entry, key)
+
+    def get_entries(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
+        """Pass on."""
+        return self._do("get_entries", self.inner.get_entries, keys)
 
     def add(self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None) -> bool:
         """Pass on."""
@@ -127,6 +141,10 @@ class WrappedBackend(CacheBackend):
         """Pass on."""
         self._do("bump_generations", self.inner.bump_generations, names)
 
+    def soften_generations(self, names: Iterable[str]) -> None:
+        """Pass on."""
+        self._do("soften_generations", self.inner.soften_generations, names)
+
     def acquire_lease(self, name: str, token: bytes, lease: float) -> bool:
         """Pass on."""
         return self._do("acquire_lease", self.inner.acquire_lease, name, token, lease)
@@ -134,6 +152,10 @@ class WrappedBackend(CacheBackend):
     def release_lease(self, name: str, token: bytes) -> bool:
         """Pass on."""
         return self._do("release_lease", self.inner.release_lease, name, token)
+
+    def diagnose(self) -> list[str]:
+        """Pass on."""
+        return self._do("diagnose", self.inner.diagnose)
 
     def close(self) -> None:
         """Close the inner backend."""
@@ -183,9 +205,20 @@ class WrappedBackend(CacheBackend):
         """Pass on."""
         return await self._ado("keys", self.inner.akeys, pattern)
 
+    async def ascan(self, pattern: str | None = None) -> AsyncIterator[str]:
+        """Pass on."""
+        self._count("scan")
+        await self.abefore("scan")
+        async for key in self.inner.ascan(pattern):
+            yield key
+
     async def aget_entry(self, key: str) -> CacheEntry | None:
         """Pass on."""
         return await self._ado("get_entry", self.inner.aget_entry, key)
+
+    async def aget_entries(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
+        """Pass on."""
+        return await self._ado("get_entries", self.inner.aget_entries, keys)
 
     async def aadd(
         self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None
@@ -221,6 +254,10 @@ class WrappedBackend(CacheBackend):
         """Pass on."""
         await self._ado("bump_generations", self.inner.abump_generations, names)
 
+    async def asoften_generations(self, names: Iterable[str]) -> None:
+        """Pass on."""
+        await self._ado("soften_generations", self.inner.asoften_generations, names)
+
     async def aacquire_lease(self, name: str, token: bytes, lease: float) -> bool:
         """Pass on."""
         return await self._ado("acquire_lease", self.inner.aacquire_lease, name, token, lease)
@@ -228,6 +265,10 @@ class WrappedBackend(CacheBackend):
     async def arelease_lease(self, name: str, token: bytes) -> bool:
         """Pass on."""
         return await self._ado("release_lease", self.inner.arelease_lease, name, token)
+
+    async def adiagnose(self) -> list[str]:
+        """Pass on."""
+        return await self._ado("diagnose", self.inner.adiagnose)
 
     async def aclose(self) -> None:
         """Close the inner backend."""

@@ -8,8 +8,8 @@ import pytest
 from cachelayer import Cache, Outcome
 from cachelayer.backends.operate import Operate
 from cachelayer.errors import DecodingError
-from cachelayer.flow.compute import Lookup, Policy
 from cachelayer.flow.flights import ABANDONED
+from cachelayer.flow.lookups import Lookup, Policy
 from cachelayer.flow.steps import Compute, Wait
 from cachelayer.flows import arun, run
 from cachelayer.values.codecs import ValueCodec

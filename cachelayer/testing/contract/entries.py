@@ -76,6 +76,40 @@ class Entries(ContractBase):
         assert ops.get_entry("expired") is None
         assert ops.get_entry("missing") is None
 
+    def test_entries_come_many_at_once(self, ops: CacheBackend) -> None:
+        """get_entries gives just what get_entry would of those keys that are there, and copes with none (7, 13)."""
+        self.needs(self.supports_entries, "no get_entry()")
+        ops.set("a", b"1", ttl=4 * self.tick, metadata=_METADATA)
+        ops.set("b", b"")
+        ops.set("expired", b"3", ttl=self.tick)
+        self.advance(1.5 * self.tick)
+        found = ops.get_entries(["a", "missing", "b", "expired", "a"])
+        assert {key: (entry.key, entry.value) for key, entry in found.items()} == {
+            "a": ("a", b"1"),
+            "b": ("b", b""),
+        }
+        assert found["a"].metadata == _METADATA
+        assert found["b"].metadata is None
+        single = ops.get_entry("a")
+        assert single is not None
+        assert found["a"].created_at == pytest.approx(single.created_at, abs=self.resolution)
+        assert found["a"].expires_at == pytest.approx(single.expires_at, abs=self.resolution)
+        assert found["a"].size_bytes == single.size_bytes
+        assert found["b"].expires_at is None
+        assert set(ops.get_entries(iter(["b"]))) == {"b"}
+        assert ops.get_entries([]) == {}
+
+    def test_a_thousand_entries_take_one_round_trip(self, ops: CacheBackend, backend: CacheBackend) -> None:
+        """get_entries asks the store once, whatever the number of keys, and for none not at all (7)."""
+        self.needs(self.supports_entries, "no get_entry()")
+        items = {f"key {number}": b"%d" % number for number in range(1000)}
+        assert ops.set_many(items) == 1000
+        before = self.round_trips(backend)
+        assert {key: entry.value for key, entry in ops.get_entries(items).items()} == items
+        assert before is None or self.round_trips(backend) == before + 1
+        assert ops.get_entries([]) == {}
+        assert before is None or self.round_trips(backend) == before + 1
+
     def test_touch_keeps_value_and_metadata(self, ops: CacheBackend) -> None:
         """A touch changes nothing but the expiry (11)."""
         self.needs(self.supports_entries and self.supports_touch, "no get_entry() or no touch()")
@@ -87,13 +121,14 @@ class Entries(ContractBase):
         assert entry.expires_at == pytest.approx(self.now() + 4 * self.tick, abs=self.resolution + 0.1)
 
     def test_looking_leaves_the_counters_alone(self, ops: CacheBackend) -> None:
-        """Exists and get_entry count neither as hit nor as miss (6)."""
+        """Exists, get_entry and get_entries count neither as hit nor as miss (6)."""
         ops.set("key", b"value")
         before = ops.get_stats()
         for key in ("key", "missing"):
             ops.exists(key)
             if self.supports_entries:
                 ops.get_entry(key)
+                ops.get_entries([key])
         after = ops.get_stats()
         assert (after.hits, after.misses) == (before.hits, before.misses)
 
@@ -151,3 +186,5 @@ class Entries(ContractBase):
         self.needs(not self.supports_entries, "it has get_entry()")
         with pytest.raises(NotImplementedError):
             ops.get_entry("key")
+        with pytest.raises(NotImplementedError):
+            ops.get_entries(["key"])

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from cachelayer.backends.base import CacheBackend
+from cachelayer.errors import BackendError
 from cachelayer.testing.colours import Colour, in_colour
 from cachelayer.testing.contract.base import ContractBase
 from cachelayer.testing.crowds import PATIENCE, in_a_child, in_threads
@@ -57,6 +58,41 @@ class Locks(ContractBase):
         self.advance(1.5 * self.tick)
         assert lock.release() is False
         assert lock.acquire() is True
+
+    def test_a_fence_stores_for_the_holder_alone(self, ops: CacheBackend) -> None:
+        """With its lock's fence a holder stores while it holds the lock, and once it has released it no more (20)."""
+        lock = ops.lock("name")
+        assert lock.acquire() is True
+        fence = lock.fence
+        assert ops.compare_and_set("key", b"first", fence) is True
+        assert ops.compare_and_set("key", b"second", {**fence, "key": b"first"}) is True
+        assert lock.release() is True
+        assert ops.compare_and_set("key", b"late", fence) is False
+        assert ops.get("key") == b"second"
+
+    def test_a_holder_whose_lease_ran_out_cannot_overwrite(self, ops: CacheBackend) -> None:
+        """Its fence stores nothing more, before and after another one took the lock and stored (20)."""
+        first, second = ops.lock("name", lease=self.tick), ops.lock("name", lease=20 * self.tick)
+        assert first.acquire() is True
+        fence = first.fence
+        self.advance(1.5 * self.tick)
+        assert ops.compare_and_set("key", b"late", fence) is False
+        assert ops.exists("key") is False
+        assert second.acquire() is True
+        assert ops.compare_and_set("key", b"second's", second.fence) is True
+        assert ops.compare_and_set("key", b"late", fence) is False
+        assert ops.get("key") == b"second's"
+
+    def test_a_lock_that_is_not_held_has_no_fence(self, ops: CacheBackend) -> None:
+        """There is a fence from acquiring to releasing only (20)."""
+        lock = ops.lock("name")
+        with pytest.raises(BackendError, match="acquire"):
+            _ = lock.fence
+        lock.acquire()
+        assert lock.fence
+        lock.release()
+        with pytest.raises(BackendError, match="acquire"):
+            _ = lock.fence
 
     def test_waiting_for_a_lock_ends_at_the_timeout(self, ops: CacheBackend) -> None:
         """With a timeout one waits that long, and no longer (20)."""
