@@ -91,17 +91,22 @@ class Cache:
 
     # -- control ----------------------------------------------------------------------------------------------
 
-    def invalidate_tags(self, *tags: str) -> int:
+    def invalidate_tags(self, *tags: str, soft: bool = False) -> int:
         """Kill every entry and every computation under way that carries one of `tags`, in O(1) for each tag.
+
+        Args:
+            tags: as they were given to functions, rules and responses.
+            soft: entries become stale rather than gone: they are served where `stale_while_revalidate` or
+                `stale_if_error` says so, and computed anew otherwise.
 
         Returns:
             The number of entries, 0 where the store cannot tell.
         """
-        return run(self._invalidation(tags))
+        return run(self._invalidation(tags, soft=soft))
 
-    async def ainvalidate_tags(self, *tags: str) -> int:
+    async def ainvalidate_tags(self, *tags: str, soft: bool = False) -> int:
         """Async twin of `invalidate_tags`."""
-        return await arun(self._invalidation(tags))
+        return await arun(self._invalidation(tags, soft=soft))
 
     def clear(self) -> int:
         """Remove everything in this cache's namespace, and keep what is being computed from being stored.
@@ -187,11 +192,11 @@ class Cache:
             logger.warning("%s gives no statistics: %r", type(self.backend).__name__, error)
             return CacheStats(None, None, None, None, None, None, None, None)
 
-    def _invalidation(self, tags: tuple[str, ...]) -> Flow[int]:
+    def _invalidation(self, tags: tuple[str, ...], *, soft: bool) -> Flow[int]:
         for tag in tags:
             if not isinstance(tag, str):
                 raise OptionTypeError(f"a tag must be str, not {type(tag).__name__}: {tag!r}")
-        return self.engine.invalidate_tags(tuple(map(self.tag_name, tags)))
+        return self.engine.invalidate_tags(tuple(map(self.tag_name, tags)), soft=soft)
 
     def _clearing(self) -> Flow[int]:
         if defer(self._clearing):

@@ -56,7 +56,7 @@ def pack_frame(frame: Frame) -> bytes:
     return b"".join((head, metadata, value))
 
 
-def unpack_frame(data: bytes) -> Frame | None:
+def unpack_frame(data: bytes | memoryview) -> Frame | None:
     """Return the frame in `data`; None where that is none of ours, truncated or damaged."""
     if len(data) < HEAD.size:
         return None

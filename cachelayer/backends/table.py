@@ -5,7 +5,7 @@ Rules:
   marks it dead first (`expires = -inf`), which also kills it for whoever still holds a reference to it.
 - Writes take the lock. Bounds hold at every moment: room is made before an entry goes in.
 - An entry is replaced in place, so a key that is overwritten is at no moment found missing.
-- Invalidating a tag marks one object; its entries are dead at once and are reclaimed a few with each write.
+- Invalidating a tag marks one object or two; its entries are dead at once and are reclaimed a few with each write.
 - A fence is captured before a computation; its result goes in only if nothing touched the key or its tags since.
 """
 
@@ -42,20 +42,35 @@ class Entry(msgspec.Struct, gc=False, eq=False):
     created: float
 
 
-class Tag:
-    """A group of entries that live or die together."""
+class Group:
+    """All entries that carry one name, until it is invalidated."""
 
-    __slots__ = ("__weakref__", "alive", "keys", "name", "shortcuts")
+    __slots__ = ("__weakref__", "alive", "keys")
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
         self.alive = True
         self.keys: set[str] = set()
+
+
+class Tag:
+    """The entries of a group that are fresh or stale together.
+
+    Invalidated softly, a name has another tag in the same group: what carries the old one is stale, and goes on to
+    live and die with the group.
+    """
+
+    __slots__ = ("__weakref__", "alive", "group", "keys", "name", "shortcuts")
+
+    def __init__(self, name: str, group: Group) -> None:
+        self.name, self.group = name, group
+        #: Whether what carries it is neither stale nor dead.
+        self.alive = True
+        self.keys = group.keys
         #: Emptied when the tag dies: shortcuts whose users do not look at the tags of what they find.
         self.shortcuts: dict[int, weakref.ref[Shortcut]] = {}
 
     def die(self) -> None:
-        """Kill the entries of this tag, all at once."""
+        """Let nothing that carries this tag be found without a look at its group."""
         self.alive = False
         for reference in self.shortcuts.values():
             shortcut = reference()
@@ -100,6 +115,16 @@ class ObjectEntry(Entry, gc=False, eq=False):
     cost: float = 0.0
     link: tuple[weakref.ref[Shortcut], Any] | None = None
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether a shortcut that is still there leads here."""
+        return self.link is not None and self.link[0]() is not None
+
+    @property
+    def softened(self) -> bool:
+        """Whether a tag of it was invalidated softly: it is stale, and not gone."""
+        return not all(tag.alive for tag in self.tags)
+
     def to_bytes(self) -> bytes:
         """Return the bytes that `get` gives."""
         return self.payload  # type: ignore[no-any-return]
@@ -126,15 +151,16 @@ class EntryTable:
         self.max_entries = max_entries
         self._max_size = NEVER if max_size_bytes is None else max_size_bytes
         self._max_entries = NEVER if max_entries is None else max_entries
-        self._entries: EvictionPolicy = make_policy(policy)
         self._expiry = ExpiryQueue()
         self._tags: weakref.WeakValueDictionary[str, Tag] = weakref.WeakValueDictionary()
-        self._condemned: deque[Tag] = deque()
+        self._groups: weakref.WeakValueDictionary[str, Group] = weakref.WeakValueDictionary()
+        self._condemned: deque[Group] = deque()
         self._requeue_at = 1024
         self._last_created = 0.0
         self._shortcut_hits: list[Counter] = []
         self._shortcut_base = 0
         self.lock = threading.RLock()
+        self._entries: EvictionPolicy = make_policy(policy, self.lock)
         self.computing = Computing(self.lock)
         self.find: Callable[[str], Any] = self._entries.get
         self.touch: Callable[[str], object] = self._locked_touch if FREE_THREADED else self._entries.touch
@@ -183,8 +209,9 @@ class EntryTable:
     def put(self, entry: Entry, now: float | None = None) -> bool:
         """Store `entry`, whatever computations are under way: theirs will not overwrite it."""
         with self.lock:
-            if self.computing.under_way:
-                self.computing.break_off(entry.key)
+            computing = self.computing
+            if computing.flying or computing.lone:
+                computing.break_off(entry.key)
             return self._insert(entry, self.clock() if now is None else now)
 
     def remove(self, key: str) -> bool:
@@ -194,6 +221,7 @@ class EntryTable:
             lived = self.live(key) is not None
             self._discard(key)
             self.deletes += lived
+            self._entries.forget(key)
             return lived
 
     def clear(self) -> int:
@@ -202,8 +230,8 @@ class EntryTable:
             self.purge()
             entries = list(self._entries.values())
             self.computing.break_all()
-            for tag in list(self._tags.values()):
-                tag.keys.clear()
+            for group in list(self._groups.values()):
+                group.keys.clear()
             self._entries.clear()
             self._expiry, self.size = ExpiryQueue(), 0
             for entry in entries:
@@ -238,26 +266,39 @@ class EntryTable:
         with self.lock:
             tag = self._tags.get(name)
             if tag is None:
-                tag = self._tags[name] = Tag(name)
+                group = self._groups.get(name)
+                if group is None:
+                    group = self._groups[name] = Group()
+                tag = self._tags[name] = Tag(name, group)
             return tag
 
-    def invalidate(self, names: Iterable[str]) -> int:
-        """Kill every entry and every computation under these tags, in O(1) for each; return how many entries."""
+    def invalidate(self, names: Iterable[str], *, soft: bool = False) -> int:
+        """Kill every entry and every computation under these tags, in O(1) for each; return how many entries.
+
+        Softly, entries turn stale and are not dead.
+        """
         count = 0
         with self.lock:
             for name in names:
-                tag = self._tags.pop(name, None)
+                tag, group = self._tags.pop(name, None), self._groups.get(name)
                 if tag is not None:
-                    count += len(tag.keys)
                     tag.die()
-                    if tag.keys:
-                        self._condemned.append(tag)
+                if group is not None:
+                    count += len(group.keys)
+                    if not soft:
+                        del self._groups[name]
+                        self._condemn(group)
         return count
+
+    def _condemn(self, group: Group) -> None:
+        group.alive = False
+        if group.keys:
+            self._condemned.append(group)
 
     def link(self, entry: ObjectEntry, link: Link) -> None:
         """Let `link` lead to `entry` for as long as it lives."""
         with self.lock:
-            if entry.link is None and self._entries.get(entry.key) is entry and _lives(entry, self.clock()):
+            if not entry.is_linked and self._entries.get(entry.key) is entry and _lives(entry, self.clock()):
                 _link(entry, link)
 
     def count_hits_of(self, counter: Counter) -> None:
@@ -290,8 +331,8 @@ class EntryTable:
     def count_under(self, name: str) -> int:
         """Return how many living entries carry the tag."""
         with self.lock:
-            tag = self._tags.get(name)
-            return sum(self.live(key) is not None for key in tag.keys) if tag else 0
+            group = self._groups.get(name)
+            return sum(self.live(key) is not None for key in group.keys) if group else 0
 
     def discard(self, entry: Entry) -> None:
         """Remove this very entry, if it is still there, without counting a delete."""
@@ -311,60 +352,61 @@ class EntryTable:
                 self._drop(entry)
 
     def _insert(self, entry: Any, now: float) -> bool:
+        # Every write comes through here: sizes are looked up in place, since calls cost more than what they do.
         key, entries, expiry = entry.key, self._entries, self._expiry
-        size = len(entry.payload) if entry.__class__ is Entry else entry.size
         if expiry.next_due <= now or self._condemned or expiry.queued > self._requeue_at:
             self._reclaim(now, _RECLAIM)
             expiry = self._expiry
-        evicted = None
-        old = entries.get(key)
-        more = size if old is None else size - _size(old)
+        size = more = len(entry.payload) if entry.__class__ is Entry else entry.size
+        evicted, old = None, entries.get(key)
+        if old is not None:
+            more -= len(old.payload) if old.__class__ is Entry else old.size
+            entries.touch(key)
         if self.size + more > self._max_size or (old is None and len(entries) >= self._max_entries):
             if size > self._max_size:
                 self._discard(key)
                 return False
-            evicted = self._make_room(old, size, now)
-            old = entries.get(key)
-            more = size if old is None else size - _size(old)
+            evicted = self._make_room(entry, old, more, now)
+            if old is not None and old.expires == DEAD:  # It gave its room back.
+                old, more = None, size
         # Put in place at once, so that who reads without the lock finds the old entry or the new one.
         entries[key] = entry
         self.size += more
         self.sets += 1
         if old is not None:
-            entries.touch(key)
             _forget(old)
         if entry.__class__ is not Entry:
-            for tag in entry.tags:
-                tag.keys.add(key)
+            _join_tags(entry)
         if entry.expires != NEVER:
             expiry.add(key, entry.expires, now)
         if evicted:
             self._tell_evicted(evicted)
         return True
 
-    def _make_room(self, old: Any, size: int, now: float) -> list[Any] | None:
-        """Evict until `size` bytes fit, in the place of `old` if there is one; return what listeners hear of."""
+    def _make_room(self, entry: Any, old: Any, more: int, now: float) -> list[Any] | None:
+        """Evict until there is room for `more` bytes, which `entry` takes, in the place of `old` if there is one.
+
+        Returns:
+            What listeners are to hear of. `old` is dead if it has been removed.
+        """
         entries = self._entries
         evicted: list[Any] | None = None if self.on_evicted is None else []
-        count, more = len(entries), size
-        if old is not None:
-            entries.touch(old.key)
-            count, more = -1, size - _size(old)
-        while self.size + more > self._max_size or count >= self._max_entries:
+        while self.size + more > self._max_size or (old is None and len(entries) >= self._max_entries):
             if self._condemned:
                 self._reclaim_keys(self._take_condemned(_RECLAIM))
-                if old is not None and old.expires == DEAD:  # It was one of them, and gave its room back.
-                    old, count, more = None, len(entries), size
+                if old is not None and old.expires == DEAD:
+                    old, more = None, _size(entry)
+                continue
+            victim = entries.evict(entry.key)
+            if _lives(victim, now):
+                self.evictions += 1
+                if evicted is not None:
+                    evicted.append(victim)
             else:
-                victim = entries.evict()
-                if _lives(victim, now):
-                    self.evictions += 1
-                    if evicted is not None:
-                        evicted.append(victim)
-                self.size -= _size(victim)
-                _forget(victim)
-            if count >= 0:
-                count = len(entries)
+                # It would not have been a hit in a larger cache either: nothing to learn from.
+                entries.forget(victim.key)
+            self.size -= _size(victim)
+            _forget(victim)
         return evicted
 
     def _tell_evicted(self, evicted: list[Any]) -> None:
@@ -391,9 +433,9 @@ class EntryTable:
         """Take out up to `most` keys of invalidated tags, all of them for None."""
         keys: list[str] = []
         while self._condemned and (most is None or len(keys) < most):
-            tag = self._condemned[0]
-            if tag.keys:
-                keys.append(tag.keys.pop())
+            group = self._condemned[0]
+            if group.keys:
+                keys.append(group.keys.pop())
             else:
                 self._condemned.popleft()
         return keys
@@ -430,6 +472,11 @@ def _link(entry: ObjectEntry, link: Link) -> None:
         tag.shortcuts[id(shortcut)] = shortcut.reference
 
 
+def _join_tags(entry: ObjectEntry) -> None:
+    for tag in entry.tags:
+        tag.keys.add(entry.key)
+
+
 def _size(entry: Any) -> int:
     return len(entry.payload) if entry.__class__ is Entry else entry.size
 
@@ -439,15 +486,17 @@ def _lives(entry: Any, now: float) -> bool:
         return False
     if entry.__class__ is not Entry:
         for tag in entry.tags:
-            if not tag.alive:
+            if not tag.alive and not tag.group.alive:
                 return False
     return True
 
 
 def _forget(entry: Any) -> None:
     """Settle the references of an entry that has just left the mapping."""
-    _kill(entry)
-    if entry.__class__ is not Entry:
+    if entry.__class__ is Entry:
+        entry.expires = DEAD
+    else:
+        _kill(entry)
         for tag in entry.tags:
             tag.keys.discard(entry.key)
 

@@ -146,6 +146,9 @@ class Engine:
         """Compute and store, whatever is stored now; computations that began earlier will not overwrite it."""
         yield from self.storage.fence_off(lookup.key)
         result = yield from self._alone(lookup)
+        if result.outcome is Outcome.MISS and result.record is None and not self.storage.local:
+            # It could not be stored, and no older value may be left.
+            yield from self.storage.remove(lookup.key)
         self._tell(EventKind.REFRESHED, lookup, seconds=result.seconds)
         return result
 
@@ -167,11 +170,14 @@ class Engine:
             self._listeners.emit(CacheEvent(kind=EventKind.INVALIDATED, route=label, key=key))
         return removed
 
-    def invalidate_tags(self, tags: tuple[str, ...], *, label: str = "") -> Flow[int]:
-        """Kill what is stored or computed under `tags`; return how many entries, 0 where the store cannot tell."""
-        if defer(lambda: self.invalidate_tags(tags, label=label)):
+    def invalidate_tags(self, tags: tuple[str, ...], *, label: str = "", soft: bool = False) -> Flow[int]:
+        """Kill what is stored or computed under `tags`; return how many entries, 0 where the store cannot tell.
+
+        Softly, what is stored becomes stale and is not gone.
+        """
+        if defer(lambda: self.invalidate_tags(tags, label=label, soft=soft)):
             return 0
-        count = yield from self.storage.invalidate(tags)
+        count = yield from self.storage.invalidate(tags, soft=soft)
         if self._listeners:
             self._listeners.emit(CacheEvent(kind=EventKind.INVALIDATED, route=label, tags=user_tags(tags)))
         return count

@@ -210,11 +210,6 @@ class LocalEntry(ObjectEntry, gc=False, eq=False):
         payload = self.payload if self.encode is None else self.encode(self.payload)
         return pack(Envelope(self.codec, payload, self.created, self.fresh_until, self.expires, self.cost))
 
-    @property
-    def softened(self) -> bool:
-        """Whether a tag of it was invalidated softly: it is stale, and not gone."""
-        return False
-
     def value(self) -> Any:
         """Return the value, the caller's own where it could be changed."""
         return self.payload if self.load is None else self.load(self.payload)
@@ -311,7 +306,7 @@ class ObjectStorage:
 
     def invalidate(self, tags: Iterable[str], *, soft: bool = False) -> Flow[int]:
         """See `Storage.invalidate`."""
-        return self.table.invalidate(tags)
+        return self.table.invalidate(tags, soft=soft)
         yield
 
     def clear(self) -> Flow[int]:
@@ -470,16 +465,16 @@ class EnvelopeStorage:
 
     def capture_all(self, flights: Sequence[tuple[Flight, tuple[str, ...]]]) -> Flow[None]:
         """See `Storage.capture_all`: one bulk read, and another step where a tag has no generation yet."""
-        for flight, _ in flights:
-            flight.fence = _NO_FENCE
         names = tuple(dict.fromkeys(chain.from_iterable(tags for _, tags in flights)))
         keys = [*(mark_key(flight.key) for flight, _ in flights), *map(generation_key, names)]
         held = yield from self._try("get_many", keys) if len(keys) > 1 else self._get(keys[0])
-        if held is None:
-            return
-        missing = tuple(name for name in names if held.get(generation_key(name)) is None)
+        missing = (
+            () if held is None else tuple(name for name in names if held.get(generation_key(name)) is None)
+        )
         made = yield from self._generations(missing)
-        if made is None or not self._are_bytes(held):
+        if held is None or made is None or not self._are_bytes(held):
+            for flight, _ in flights:
+                flight.fence = _NO_FENCE
             return
         generations = {name: made.get(name) or held.get(generation_key(name)) or b"" for name in names}
         for flight, tags in flights:
@@ -517,6 +512,8 @@ class EnvelopeStorage:
         """See `Storage.put`."""
         generations = yield from self._generations(draft.tags)
         if generations is None:
+            # It cannot be stored, and no older value may be left.
+            yield from self.remove(draft.key)
             return None
         envelope = _seal(draft, codec, tuple(generations.items()))
         yield from self.fence_off(draft.key)
@@ -549,17 +546,28 @@ class EnvelopeStorage:
         yield from self.fence_off(key)
         return bool((yield from self._try("delete", key)))
 
-    def invalidate(self, tags: Iterable[str]) -> Flow[int]:
+    def invalidate(self, tags: Iterable[str], *, soft: bool = False) -> Flow[int]:
         """See `Storage.invalidate`."""
-        is_told = False
+        names, is_told = list(tags), False
         try:
-            yield Operate(self._backend, "bump_generations", (list(tags),))
-            is_told = True
+            is_told = soft and (yield from self._soften(names))
+            if not is_told:
+                yield Operate(self._backend, "bump_generations", (names,))
+                is_told = True
         except Exception as error:  # noqa: BLE001 - stores raise what they like
             self._note("bump_generations", error)
         finally:
             self._break_off_here(every=not is_told)
         return 0
+
+    def _soften(self, names: list[str]) -> Flow[bool]:
+        """Invalidate softly; False where that failed: a bump is made up for when the store is back."""
+        try:
+            yield Operate(self._backend, "soften_generations", (names,))
+        except Exception as error:  # noqa: BLE001 - stores raise what they like
+            self._note("soften_generations", error)
+            return False
+        return True
 
     def clear(self) -> Flow[int]:
         """See `Storage.clear`."""

@@ -182,7 +182,7 @@ class Quick:
         """Return the stored value of a living entry, counted as a hit."""
         table = self._table
         entry = table.live(key)
-        if type(entry) is not LocalEntry or entry.fresh_until <= self._binding.clock():
+        if type(entry) is not LocalEntry or entry.softened or entry.fresh_until <= self._binding.clock():
             return _OTHERWISE
         try:
             value = entry.value()

@@ -169,11 +169,19 @@ class SQLiteBackend(CacheBackend):
 
     def get_entry(self, key: str) -> CacheEntry | None:
         check_key(key)
+        return self.get_entries([key]).get(key)
+
+    def get_entries(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
+        wanted = list(keys)
+        if not wanted:
+            return {}
         with self._connection() as connection:
-            row = self._row(connection, key)
-        if row is None:
-            return None
-        value, created, expires, metadata = row
+            rows = {key: self._row(connection, key) for key in wanted}
+        return {key: self._entry(key, *row) for key, row in rows.items() if row is not None}
+
+    def _entry(
+        self, key: str, value: bytes, created: float, expires: float | None, metadata: Any
+    ) -> CacheEntry:
         kept = None if metadata is None else json.loads(metadata)
         return CacheEntry(key, value, created, expires, len(value), kept, clock=self.clock)
 

@@ -2,13 +2,14 @@
 
 # ruff: noqa: D102 - the methods are the contract's
 
+import dataclasses
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from cachelayer.backends.base import CacheBackend, CacheStats
+from cachelayer.backends.base import BOOKKEEPING, CacheBackend, CacheStats
 from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.testing.contract import BackendContract
 from tests.backends.shared_backend import SQLiteBackend
@@ -150,6 +151,23 @@ class FreesAnyLock(InMemoryBackend):
         return self.delete(f"\x00cachelayer:lock:{name}")
 
 
+class StoresWithoutFence(InMemoryBackend):
+    def compare_and_set(self, key, value, expected, ttl=None, metadata=None):
+        seen = {name: old for name, old in expected.items() if not name.startswith(BOOKKEEPING)}
+        return super().compare_and_set(key, value, seen, ttl, metadata)
+
+
+class EntriesWithoutMetadata(InMemoryBackend):
+    def get_entries(self, keys):
+        found = super().get_entries(keys)
+        return {key: dataclasses.replace(entry, metadata=None) for key, entry in found.items()}
+
+
+class CountsEntries(InMemoryBackend):
+    def get_entries(self, keys):
+        return super().get_entries(self.get_many(keys))
+
+
 class LosesCounts(InMemoryBackend):
     def __init__(self, **options):
         super().__init__(**options)
@@ -220,6 +238,10 @@ FAULTS: list[tuple[type[CacheBackend], str]] = [
     (ComparesInTwoSteps, "test_compare_and_set_is_atomic_among_threads"),
     (RepeatsGenerations, "test_bumping_gives_a_new_generation"),
     (FreesAnyLock, "test_only_the_holder_frees_a_lock"),
+    (StoresWithoutFence, "test_a_fence_stores_for_the_holder_alone"),
+    (StoresWithoutFence, "test_a_holder_whose_lease_ran_out_cannot_overwrite"),
+    (EntriesWithoutMetadata, "test_entries_come_many_at_once"),
+    (CountsEntries, "test_looking_leaves_the_counters_alone"),
     (LosesCounts, "test_counters_are_exact_among_threads"),
     (LiveStats, "test_a_snapshot_stands_still"),
     (ResetsItself, "test_reset_zeroes_the_counters_and_keeps_the_entries"),

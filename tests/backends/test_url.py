@@ -31,8 +31,8 @@ def test_memory_takes_its_options_from_the_query():
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("nosuch://", "no backend for nosuch://: the URL must start with memory://"),
-        ("", "no backend for : the URL must start with memory://"),
+        ("nosuch://", "no backend for nosuch://: the URL must start with .*memory://"),
+        ("", "no backend for : the URL must start with .*memory://"),
         ("memory", "no backend for memory: .* memory://"),
         ("/tmp/cache", "no backend for /tmp/cache: .* memory://"),
         ("memory://[", "is no URL"),
@@ -118,7 +118,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_registered_scheme_is_found():
     """Another distribution's scheme works like one of ours, and is listed."""
     assert isinstance(backend_from_url("third://?size=5"), MinimalBackend)
-    with pytest.raises(ConfigurationError, match="memory://, third://"):
+    with pytest.raises(ConfigurationError, match="memory://.*, third://"):
         backend_from_url("nosuch://")
     with pytest.raises(ConfigurationError, match="unknown option 'other' in third:// URL"):
         backend_from_url("third://?other=5")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
 import time
 import tracemalloc
@@ -11,13 +10,18 @@ from collections.abc import Callable
 
 import cachebox
 import cachetools
+from rich.console import Console
+from rich.table import Table
 
 from cachelayer import InMemoryBackend
+from cachelayer.backends.policies import POLICIES
 from tests.benchmarks.runner import Case, compare, show
 
 VALUE = b"x" * 100
 KEYS = 10_000
 ROOM = 1_000
+#: How many there are when memory is measured.
+ENTRIES = 200_000
 
 
 def _load(count: int) -> list[tuple[bool, str]]:
@@ -55,28 +59,46 @@ def bench_raw_store() -> None:
         with lock:
             lru[key] = value
 
-    rust, ours = cachebox.LRUCache[str, bytes](ROOM), InMemoryBackend(max_entries=ROOM)
+    rust = cachebox.LRUCache[str, bytes](ROOM)
+    stores = {name: InMemoryBackend(max_entries=ROOM, policy=name) for name in POLICIES}
     cases = {
         "cachetools LRUCache, lock": _case(get, put),
-        "cachelayer InMemoryBackend": _case(ours.get, ours.set),
+        **{f"cachelayer, {name}": _case(store.get, store.set) for name, store in stores.items()},
         "cachebox LRUCache": _case(rust.get, rust.insert),
     }
     rows = compare(cases, number=50_000, rounds=11)
-    show("raw store, Zipf 90/10, with eviction", rows, {"cachelayer InMemoryBackend": "at most 0.83"})
+    show("raw store, Zipf 90/10, with eviction", rows, {"cachelayer, lru": "at most 0.83"})
+
+
+def _memory(policy: str) -> list[str]:
+    """Return the bytes an entry that a store takes: when it is full, when all was read, when all was evicted once."""
+    keys, more = ([f"{name}:{number}" for number in range(ENTRIES)] for name in ("key", "other"))
+    store = InMemoryBackend(max_entries=ENTRIES, policy=policy)
+    taken = []
+    tracemalloc.start()
+
+    def note() -> None:
+        taken.append(f"{tracemalloc.get_traced_memory()[0] / len(store.table):.0f}")
+
+    for key in keys:
+        store.set(key, VALUE, ttl=60)
+    note()
+    for key in keys:
+        store.get(key)
+    note()
+    for key in more:
+        store.set(key, VALUE, ttl=60)
+        store.get(key)
+    note()
+    tracemalloc.stop()
+    return taken
 
 
 def bench_memory() -> None:
     """What 200,000 entries with a lifetime take beyond their keys and values."""
-    keys = [f"key:{number}" for number in range(200_000)]
-    store = InMemoryBackend()
-    tracemalloc.start()
-    for key in keys:
-        store.set(key, VALUE, ttl=60)
-    taken = tracemalloc.get_traced_memory()[0] / len(keys)
-    tracemalloc.stop()
-    print(
-        f"\nmemory over payload: {taken:.0f} bytes an entry (goal: at most 180; an empty dict's slot takes about 40)"
-    )
-    assert sys.getrefcount(VALUE) > len(keys), (
-        "the one value is shared, so that only the entries were measured"
-    )
+    title = "memory over payload, bytes an entry"
+    table = Table("policy", "written", "each read", "each evicted", "goal", title=title, title_justify="left")
+    for policy in POLICIES:
+        table.add_row(policy, *_memory(policy), "written: at most 180")
+    print()
+    Console(width=100).print(table)

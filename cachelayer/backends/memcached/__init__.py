@@ -1,0 +1,6 @@
+"""The Memcached store."""
+
+from cachelayer.backends.memcached.backend import MemcachedBackend
+from cachelayer.backends.memcached.url import from_url
+
+__all__ = ["MemcachedBackend", "from_url"]
