@@ -75,7 +75,7 @@ class Cache:
         self.clock: Clock = clock or own or system_clock
         self.namespace = namespace
         self.default_ttl = parse_duration(default_ttl, name="default_ttl")
-        self.name = name
+        self.name, self.on_error, self.deadline = name, on_error, deadline
         self.listeners = Listeners()
         self._store = _make_resilient(self.backend, deadline, on_error)
         how = self._store.on_error if isinstance(self._store, ResilientBackend) else on_error or "open"
@@ -342,7 +342,8 @@ def over_another_store(cache: Cache, backend: CacheBackend) -> Generator[Cache]:
 
     Its options stay; its entries, statistics, listeners and clock are others meanwhile.
     """
-    other = Cache(backend, namespace=cache.namespace, default_ttl=cache.default_ttl, name=cache.name)
+    names = ("namespace", "default_ttl", "name", "on_error", "deadline")
+    other = Cache(backend, **{name: getattr(cache, name) for name in names})
     own = vars(cache).copy()
     _become(cache, vars(other))
     try:

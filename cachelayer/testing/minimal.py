@@ -19,6 +19,8 @@ class MinimalBackend(CacheBackend):
     """
 
     shared: ClassVar[bool] = False
+    #: None of its calls hangs: on a machine that is busy a test shall not take it for a store that does.
+    timeout: float | None = 60.0
 
     def __init__(self, *, clock: Clock = system_clock) -> None:
         self._clock = clock

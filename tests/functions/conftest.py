@@ -1,14 +1,23 @@
-"""Every test of a `world` runs in both colours and on both kinds of storage."""
+"""Every test of a `world` runs in both colours and on every kind of storage."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.functions.support import COLOURS, STORES, World
+from tests.functions.support import COLOURS, REAL_STORES, STORES, World, opened, places
 
 
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=STORES + REAL_STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The kind of storage."""
-    return request.param
+    if request.param == "disk":
+        places["disk"] = tmp_path
+    if request.param == "redis":
+        places["redis"] = request.getfixturevalue("redis_server").url
+    yield request.param
+    while opened:
+        opened.pop().close()
 
 
 @pytest.fixture(params=COLOURS)

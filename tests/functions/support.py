@@ -6,14 +6,21 @@ import inspect
 import itertools
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
 from cachelayer import Cache, CacheBackend, InMemoryBackend, cached
+from cachelayer.backends.disk import DiskBackend
+from cachelayer.backends.redis import RedisBackend
 from cachelayer.testing import FakeClock, MinimalBackend
 
 COLOURS: Final = ("sync", "async")
 STORES: Final = ("memory", "six methods")
+#: Stores with a file or a server behind them; `places` says where, and what was made of them is in `opened`.
+REAL_STORES: Final = ("disk", "redis")
+places: Final[dict[str, Any]] = {}
+opened: Final[list[CacheBackend]] = []
 
 #: Seconds after which a test takes what it waits for to be lost.
 PATIENCE: Final = 20.0
@@ -82,7 +89,7 @@ class World:
 
     Args:
         colour: "sync" or "async".
-        store: "memory" or "six methods".
+        store: one of `STORES`, or of `REAL_STORES` within a test that has the fixture `store`.
     """
 
     def __init__(self, colour: str, store: str) -> None:
@@ -92,7 +99,16 @@ class World:
 
     def backend(self) -> CacheBackend:
         """Return a new backend of this world's kind, on its clock."""
-        return (InMemoryBackend if self.store == "memory" else SixMethods)(clock=self.clock)
+        if self.store not in REAL_STORES:
+            return (InMemoryBackend if self.store == "memory" else SixMethods)(clock=self.clock)
+        name = uuid.uuid4().hex
+        if self.store == "disk":
+            backend: CacheBackend = DiskBackend(places["disk"] / name, clock=self.clock)
+        else:
+            # It lets go of entries by its own clock, which no test is slow enough to notice.
+            backend = RedisBackend(places["redis"], namespace=name, clock=self.clock)
+        opened.append(backend)
+        return backend
 
     def cache_over(self, backend: CacheBackend, **options: Any) -> Cache:
         """Return a cache over `backend`, on this world's clock."""

@@ -135,7 +135,10 @@ def test_one_refresh_runs_at_a_time_among_tasks(store):
     async def scenario():
         assert await function() == 1
         world.clock.advance(15)
-        assert await asyncio.gather(*(function() for _ in range(50))) == [1] * 50
+        results = await asyncio.gather(*(function() for _ in range(50)))
+        # Who reads the store after the refresh has ended is given the new one.
+        assert results[0] == 1
+        assert set(results) <= {1, 2}
         await background.ajoin()
         assert await function() == 2
 
