@@ -14,7 +14,7 @@ FOREIGN = {
 # Each of these is one of the places that may depend on more than the core does.
 IMPORT_ALL_OF_THE_CORE = """
 import cachelayer, importlib, pkgutil
-outside = {"cachelayer." + name for name in ("__main__", "cli", "demo", "testing")}
+outside = {"cachelayer." + name for name in ("__main__", "cli", "demo", "doctor", "testing")}
 def walk(package):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         if module.name not in outside:
