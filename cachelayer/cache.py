@@ -77,8 +77,8 @@ class Cache:
         self.default_ttl = parse_duration(default_ttl, name="default_ttl")
         self.name, self.on_error, self.deadline = name, on_error, deadline
         self.listeners = Listeners()
-        self._store = _make_resilient(self.backend, deadline, on_error)
-        how = self._store.on_error if isinstance(self._store, ResilientBackend) else on_error or "open"
+        self._guard, self._store = _guarded(self.backend, deadline, on_error)
+        how = on_error or "open" if self._guard is None else self._guard.on_error
         self.engine = Engine(self._store, self.clock, self.listeners, on_error=how)
         self.routes = RouteRegistry()
         self.functions = RouteRegistry()
@@ -150,7 +150,7 @@ class Cache:
 
     def health(self) -> Health | None:
         """Return how the shared store has been doing; None for one that is this process's own."""
-        return self._store.health() if isinstance(self._store, ResilientBackend) else None
+        return None if self._guard is None else self._guard.health()
 
     def add_listener(self, listener: Listener) -> None:
         """Call `listener` with each `CacheEvent` from now on. Hits of functions then take their longer path."""
@@ -222,13 +222,23 @@ def _make_backend(backend: CacheBackend | str | None, clock: Clock | None) -> Ca
     )
 
 
-def _make_resilient(backend: CacheBackend, deadline: Duration, on_error: OnError | None) -> CacheBackend:
-    """Return what the engine asks: a shared store may go away, this process's memory does not."""
+def _guarded(
+    backend: CacheBackend, deadline: Duration, on_error: OnError | None
+) -> tuple[ResilientBackend | None, CacheBackend]:
+    """Return the guard of a shared store, which may go away, and what the engine asks."""
     if on_error not in {None, "open", "raise"}:
         raise ConfigurationError(f"on_error={on_error!r}: it is 'open' or 'raise'")
-    if isinstance(backend, ResilientBackend) or (backend.shared and not isinstance(backend, InMemoryBackend)):
-        return resilient(backend, deadline=deadline, on_error=on_error)
-    return backend
+    if not isinstance(backend, ResilientBackend) and not backend.shared:
+        return None, backend
+    guards: list[ResilientBackend] = []
+
+    def guard(store: CacheBackend) -> CacheBackend:
+        guards.append(resilient(store, deadline=deadline, on_error=on_error))
+        # The engine has to tell a store that failed from one that has nothing: it fails open by itself.
+        return guards[0].view(on_error="raise")
+
+    store = backend.guarded(guard)
+    return guards[0], store
 
 
 # -- the process's default ----------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import os
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar, Final, Self
 
@@ -245,6 +245,10 @@ class CacheBackend(ABC):
 
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
+
+    def guarded(self, guard: Callable[[CacheBackend], CacheBackend]) -> CacheBackend:
+        """Return this store with `guard` around what may go away: all of it, unless a subclass knows better."""
+        return guard(self)
 
     def diagnose(self) -> list[str]:
         """Look the store over, and return what is wrong with it, a sentence each that says what to do; [] is well."""

@@ -3,11 +3,14 @@
 import contextlib
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
 from tests.servers.processes import HOST, Server, free_port, wait_until
+
+if TYPE_CHECKING:
+    import trustme
 
 _SLOTS: Final = 16384
 
@@ -43,6 +46,31 @@ class RedisServer(Server):
         """Send one command, over a connection of its own."""
         with redis.Redis(host=HOST, port=self.port, socket_timeout=5) as client:
             return client.execute_command(*command)
+
+
+class TlsRedisServer(RedisServer):
+    """A Redis server that speaks TLS alone, as "localhost", and lets in who has a certificate of the same authority."""
+
+    def __init__(self, authority: "trustme.CA") -> None:
+        super().__init__()
+        self._ca, self._key, self._certificate = (
+            self.folder / name for name in ("ca.pem", "key.pem", "own.pem")
+        )
+        own = authority.issue_cert("localhost")
+        authority.cert_pem.write_to_path(self._ca)
+        own.private_key_pem.write_to_path(self._key)
+        own.cert_chain_pems[0].write_to_path(self._certificate)
+
+    def command(self) -> list[str]:
+        """Return its command line."""
+        return [
+            *super().command(), "--port", "0", "--tls-port", str(self.port), "--tls-ca-cert-file", str(self._ca),
+            "--tls-key-file", str(self._key), "--tls-cert-file", str(self._certificate),
+        ]  # fmt: skip
+
+    def is_ready(self) -> bool:
+        """Whether it listens."""
+        return Server.is_ready(self)
 
 
 @contextlib.contextmanager
