@@ -68,7 +68,7 @@ class TestTieredOverRedis(BackendContract):
         return self.make_backend("neighbour")
 
     def corrupt(self, backend: TieredBackend, key: str) -> bool:
-        name = backend.l2._layout.name(key)
+        name = backend.l2.layout.name(key)
         for server in self.servers:
             with suppress(redis.ResponseError):  # another node has it
                 server.ask("SET", name, b"rubbish")

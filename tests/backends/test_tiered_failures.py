@@ -365,7 +365,7 @@ def test_a_url_names_both_tiers(parts: tuple[str, ...]):
         assert backend.l1.max_size_bytes == 1000
         assert backend.l1.table.max_entries == 7
         assert backend.l2.namespace == "a"
-        assert backend.l2._setup.shown.startswith("redis://me:***@host:7/2")
+        assert backend.l2.setup.shown.startswith("redis://me:***@host:7/2")
         assert backend._near._longest == 7
         assert "sec" not in repr(backend)
 
@@ -437,7 +437,7 @@ def test_a_slot_that_moves_to_a_new_node_is_followed():
         ):
             elsewhere.set("key", b"old")
             warm(backend, "key")
-            _move(backend.l2._layout.name("key"), nodes, newcomer)
+            _move(backend.l2.layout.name("key"), nodes, newcomer)
             wait_until(lambda: backend.get("key") == b"old", "the new node is asked")
             warm(backend, "key")
             wait_until(lambda: len(backend._feed._listeners) == 4, "the new node is followed")

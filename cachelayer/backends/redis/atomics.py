@@ -25,7 +25,7 @@ class Atomics(Writing):
         if delta not in _INT64:
             raise ConfigurationError(f"incr: delta {delta} is beyond the 64 bits that Redis counts in")
         digits = b"%d" % delta
-        names = [self._layout.name(key), self._layout.beside(key)]
+        names = [self.layout.name(key), self.layout.beside(key)]
         command = INCR.call(names, digits, self._pack(key, digits, None, None)[0])
         [total] = yield from self._demand(command, repeatable=False)
         if total == 0:
@@ -49,14 +49,14 @@ class Atomics(Writing):
         for other in expected:
             check_key(other)
         data, lifetime = self._pack(key, value, ttl, metadata)
-        here = [other for other in expected if self._layout.together(key, other)]
+        here = [other for other in expected if self.layout.together(key, other)]
         elsewhere = {other: old for other, old in expected.items() if other not in set(here)}
         if not (yield from self._still_holds(elsewhere)):
             return False
         words: list[bytes | int | str] = [data, "" if lifetime is None else lifetime]
         for other in here:
             words += _expectation(other, expected[other])
-        names = [self._layout.name(other) for other in (key, *here)]
+        names = [self.layout.name(other) for other in (key, *here)]
         command = COMPARE_AND_SET.call(names, *words)
         # Not repeatable where it compares: the second of two would find what the first has stored.
         [stored] = replies = yield from self._ask(command, repeatable=not expected)
@@ -83,7 +83,7 @@ class Atomics(Writing):
 
     def _release_lease(self, name: str, token: bytes) -> Flow[bool]:
         # Not repeatable: the second of two would say that the lease was lost.
-        command = RELEASE.call([self._layout.name(lease_key(name))], token)
+        command = RELEASE.call([self.layout.name(lease_key(name))], token)
         [released] = yield from self._demand(command, repeatable=False)
         return bool(released)
 

@@ -70,7 +70,7 @@ class RedisBackend(Reading, Finding, Atomics, Tags):
         yield
 
     def _diagnose(self) -> Flow[list[str]]:
-        shown, tags = self._setup.shown, self._layout.hash_tags
+        shown, tags = self.setup.shown, self.layout.hash_tags
         return (yield from diagnosed(self._ask, self._nodes, shown, is_cluster=tags))
 
 

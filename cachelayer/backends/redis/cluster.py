@@ -132,7 +132,7 @@ class _Cluster:
         round_ = _Round(self.slots, commands, node)
         try:
             while round_.under_way:
-                round_.take((yield _Send(round_.parcels(self._pool))))
+                round_.take((yield _Send(round_.parcels(self.pool))))
         except BaseException:
             self.slots.forget()
             for host in round_.under_way:  # it may be this one that is dead, or hangs
@@ -150,7 +150,7 @@ class _Cluster:
         first_error: BaseException | None = None
         for host in [] if self.slots.is_current else self.slots.to_ask():
             try:
-                [[told]] = yield _Send([(self._pool(host), [_SLOTS])])
+                [[told]] = yield _Send([(self.pool(host), [_SLOTS])])
             except BaseException as error:
                 self.slots.ask_last(host)  # it may hang, and use up the time that the others would need
                 if not isinstance(error, Exception):
@@ -164,7 +164,8 @@ class _Cluster:
         if first_error is not None:
             raise first_error
 
-    def _pool(self, host: Host) -> Any:
+    def pool(self, host: Host) -> Any:
+        """Return the connections to a node."""
         with self._lock:
             if host not in self.pools:
                 self.pools[host] = self._make_pool(host)
@@ -191,6 +192,13 @@ class ClusterLink:
     def nodes(self) -> list[Node]:
         """See `Link.nodes`."""
         return run(self._cluster.nodes())
+
+    def pools(self) -> dict[str, Any]:
+        """See `Link.pools`."""
+        run(self._cluster.find_out())
+        return {
+            f"{host}:{port}": self._cluster.pool((host, port)) for host, port in self._cluster.slots.primaries
+        }
 
     def reset(self) -> None:
         """See `Link.reset`."""

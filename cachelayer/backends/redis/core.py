@@ -30,15 +30,15 @@ class RedisCore(ConnectedBackend):
 
     def __init__(self, setup: Setup, clock: Clock) -> None:
         super().__init__()
-        self._setup = setup
-        self._layout = make_layout(setup.namespace, hash_tags=setup.is_cluster)
+        self.setup = setup
+        self.layout = make_layout(setup.namespace, hash_tags=setup.is_cluster)
         self.timeout = setup.timeout
         self.namespace = setup.namespace
         self.clock = clock
 
     def __repr__(self) -> str:
         space = f" namespace={self.namespace!r}" if self.namespace else ""
-        return f"<RedisBackend {self._setup.shown}{space}>"
+        return f"<RedisBackend {self.setup.shown}{space}>"
 
     def flow(self, operation: str, *args: Any) -> Flow[Any]:
         """Return the flow of one operation."""
@@ -50,7 +50,7 @@ class RedisCore(ConnectedBackend):
 
     def _ask(self, *commands: Command, node: Node = None, repeatable: bool = True) -> Flow[list[Any]]:
         """Send commands in one go; the replies may be errors of the server."""
-        setup = self._setup
+        setup = self.setup
         step = Ask(setup.connections, commands, setup.shown, setup.timeout, node, repeatable)
         replies: list[Any] = yield step
         return replies
@@ -64,10 +64,10 @@ class RedisCore(ConnectedBackend):
     def _raise_first_error(self, replies: Iterable[Any]) -> None:
         error = first_error(replies)
         if error is not None:
-            raise translate(error, self._setup.shown) from error
+            raise translate(error, self.setup.shown) from error
 
     def _nodes(self) -> Flow[list[Node]]:
-        nodes: list[Node] = yield Nodes(self._setup.connections, self._setup.shown, self._setup.timeout)
+        nodes: list[Node] = yield Nodes(self.setup.connections, self.setup.shown, self.setup.timeout)
         return nodes
 
     def _read(self, keys: Sequence[str]) -> Flow[list[Any]]:
@@ -76,8 +76,8 @@ class RedisCore(ConnectedBackend):
             check_key(key)
         if not keys:
             return []
-        names = [self._layout.name(key) for key in keys]
-        if self._layout.hash_tags:
+        names = [self.layout.name(key) for key in keys]
+        if self.layout.hash_tags:
             return (yield from self._ask(*[("GET", name) for name in names]))
         [values] = yield from self._demand(("MGET", *names))
         return values  # type: ignore[no-any-return]
@@ -125,7 +125,7 @@ class RedisCore(ConnectedBackend):
     # -- life -------------------------------------------------------------------------------------------------
 
     def _disconnect(self) -> None:
-        self._setup.connections.close()
+        self.setup.connections.close()
 
     async def _adisconnect(self) -> None:
-        await self._setup.connections.aclose()
+        await self.setup.connections.aclose()

@@ -45,7 +45,7 @@ class Finding(RedisCore):
 
     def _clear(self) -> Flow[int]:
         removed = 0
-        pattern = self._layout.pattern(None)
+        pattern = self.layout.pattern(None)
         for node in (yield from self._nodes()):
             cursor: Any = None
             while cursor != 0:
@@ -56,8 +56,8 @@ class Finding(RedisCore):
 
     def _found(self, pattern: str | None, cursor: Any, node: Node) -> Flow[tuple[Any, list[str]]]:
         matches = matcher(pattern)
-        cursor, names = yield from self._scanned(self._layout.pattern(pattern), cursor, node)
-        return cursor, [key for key in dict.fromkeys(map(self._layout.key, names)) if matches(key)]
+        cursor, names = yield from self._scanned(self.layout.pattern(pattern), cursor, node)
+        return cursor, [key for key in dict.fromkeys(map(self.layout.key, names)) if matches(key)]
 
     def _scanned(self, pattern: bytes, cursor: Any, node: Node) -> Flow[tuple[int, list[bytes]]]:
         command = ("SCAN", cursor or 0, "MATCH", pattern, "COUNT", _BATCH)

@@ -109,6 +109,10 @@ class _GivenCluster:
     def nodes(self) -> list[Node]:
         return [node.name for node in self._client.get_primaries()]
 
+    def pools(self) -> dict[str, Any]:
+        primaries = self._client.get_primaries()
+        return {node.name: self._client.get_redis_connection(node).connection_pool for node in primaries}
+
     def reset(self) -> None:
         """It is the user's."""
 

@@ -23,6 +23,10 @@ class Link(Protocol):
         """Return the names of the servers among which the keys are shared out."""
         ...
 
+    def pools(self) -> dict[str, Any]:
+        """Return redis-py's pools of connections, by the name of the server."""
+        ...
+
     def reset(self) -> None:
         """Close the connections; new ones are made."""
         ...
@@ -79,6 +83,10 @@ class SingleLink:
     def nodes(self) -> list[Node]:
         """See `Link.nodes`."""
         return [None]
+
+    def pools(self) -> dict[str, Any]:
+        """See `Link.pools`."""
+        return {"": self._pool}
 
     def reset(self) -> None:
         """See `Link.reset`."""

@@ -14,7 +14,7 @@ class Reading(RedisCore):
 
     def _get(self, key: str) -> Flow[bytes | None]:
         check_key(key)
-        [reply] = yield from self._ask(("GET", self._layout.name(key)))
+        [reply] = yield from self._ask(("GET", self.layout.name(key)))
         value = self._value(key, reply)
         self.counters.note_read(key, found=value is not None)
         return value
@@ -32,7 +32,7 @@ class Reading(RedisCore):
 
     def _exists(self, key: str) -> Flow[bool]:
         check_key(key)
-        [count] = yield from self._demand(("EXISTS", self._layout.name(key)))
+        [count] = yield from self._demand(("EXISTS", self.layout.name(key)))
         return bool(count)
 
     def _get_entry(self, key: str) -> Flow[CacheEntry | None]:

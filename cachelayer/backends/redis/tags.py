@@ -34,7 +34,7 @@ class Tags(Writing):
         return {name: generation for name, generation in held.items() if generation is not None}
 
     def _make_generation(self, key: str) -> Command:
-        return GENERATION.call([self._layout.name(key)], new_generation(), GENERATION_LIFETIME)
+        return GENERATION.call([self.layout.name(key)], new_generation(), GENERATION_LIFETIME)
 
     def _bump_generations(self, names: Sequence[str]) -> Flow[None]:
         if names:
@@ -45,7 +45,7 @@ class Tags(Writing):
     def _soften_generations(self, names: Sequence[str]) -> Flow[None]:
         commands = [
             SOFTEN.call(
-                [self._layout.name(generation_key(name))],
+                [self.layout.name(generation_key(name))],
                 new_generation(),
                 new_generation(),
                 GENERATION_LIFETIME,

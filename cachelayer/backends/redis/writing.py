@@ -43,7 +43,7 @@ class Writing(RedisCore):
 
     def _write(self, items: Mapping[str, bytes], lifetime: int | None) -> Flow[None]:
         """Store packed items in one round trip; where there is no memory for one, remove what is there."""
-        names = {key: self._layout.name(key) for key in items}
+        names = {key: self.layout.name(key) for key in items}
         replies = yield from self._ask(
             *[("SET", name, items[key], *_expiry_words(lifetime)) for key, name in names.items()]
         )
@@ -58,7 +58,7 @@ class Writing(RedisCore):
         data, lifetime = self._pack(key, value, ttl, metadata)
         if lifetime == 0:
             return False
-        words = ("SET", self._layout.name(key), data, "NX", *_expiry_words(lifetime))
+        words = ("SET", self.layout.name(key), data, "NX", *_expiry_words(lifetime))
         # Not repeatable: the second of two would find what the first has stored.
         [stored] = yield from self._demand(words, repeatable=False)
         if stored:
@@ -74,7 +74,7 @@ class Writing(RedisCore):
         wanted = list(dict.fromkeys(keys))
         if not wanted:
             return 0
-        counts = yield from self._demand(*[("UNLINK", self._layout.name(key)) for key in wanted])
+        counts = yield from self._demand(*[("UNLINK", self.layout.name(key)) for key in wanted])
         self.counters.note_deletes(key for key, count in zip(wanted, counts, strict=True) if count)
         return sum(counts)
 
@@ -84,7 +84,7 @@ class Writing(RedisCore):
         if lifetime == 0:
             yield from self._delete(key)
             return False
-        name = self._layout.name(key)
+        name = self.layout.name(key)
         expires = _EXPIRY.pack(float("inf") if lifetime is None else self.clock() + lifetime / 1000)
         if key.startswith(BOOKKEEPING):
             command: Command = ("PERSIST", name) if lifetime is None else ("PEXPIRE", name, lifetime)

@@ -102,26 +102,18 @@ class Servers:
 
     def pools(self) -> dict[str, Any]:
         """Return redis-py's pools of connections, by the name of the server."""
-        link = self._backend._setup.connections.link()
-        if hasattr(link, "_pool"):
-            return {"": link._pool}
-        if hasattr(link, "_client"):  # the user's, for a cluster
-            client = link._client
-            return {
-                node.name: client.get_redis_connection(node).connection_pool
-                for node in client.get_primaries()
-            }
-        return {name: link._cluster._pool(_host_of(name)) for name in link.nodes()}
+        pools: dict[str, Any] = self._backend.setup.connections.link().pools()
+        return pools
 
     @property
     def prefixes(self) -> tuple[bytes, bytes]:
         """What the names of the backend's keys start with."""
-        layout = self._backend._layout
+        layout = self._backend.layout
         return layout.entries, layout.books
 
     def key(self, name: bytes) -> str:
         """Return the key that has this name in the server."""
-        layout = self._backend._layout
+        layout = self._backend.layout
         if not name.startswith(layout.books):
             return str(layout.key(name))
         # The rest is laid out as an entry's is.
@@ -135,9 +127,4 @@ class Servers:
         except foreign_errors() as error:
             if isinstance(error, BackendError):
                 raise
-            raise translate(error, self._backend._setup.shown) from error
-
-
-def _host_of(name: str) -> tuple[str, int]:
-    host, _, port = name.rpartition(":")
-    return host, int(port)
+            raise translate(error, self._backend.setup.shown) from error

@@ -56,7 +56,7 @@ def owner_of(nodes: list[RedisServer], name: bytes) -> RedisServer:
 def test_a_mark_is_in_the_slot_of_its_key():
     """The key, its mark and the lease of its computation share a slot, so that a script may touch them at once."""
     with RedisBackend("redis+cluster://localhost") as backend:
-        layout = backend._layout
+        layout = backend.layout
         for key in ("user:1", "{user}:1", "", "{}", "a{b}c", "\udc80"):
             assert key_slot(layout.name(key)) == key_slot(layout.name(mark_key(key)))
             assert key_slot(layout.name(key)) == key_slot(layout.beside(key))
@@ -71,7 +71,7 @@ def test_a_slot_that_moved_is_followed(redis_nodes: list[RedisServer], colour: C
         in_colour(backend, colour) as ops,
     ):
         ops.set_many({f"key {number}": b"old" for number in range(50)})
-        name = backend._layout.name("key 7")
+        name = backend.layout.name("key 7")
         source = owner_of(redis_nodes, name)
         target = next(node for node in redis_nodes if node is not source)
         for giver, taker in ((source, target), (target, source)):
@@ -101,7 +101,7 @@ def test_a_slot_that_moves_is_followed(redis_nodes: list[RedisServer], colour: C
         in_colour(backend, colour) as ops,
     ):
         ops.set("key", b"value")
-        name = backend._layout.name("key")
+        name = backend.layout.name("key")
         slot = key_slot(name)
         source = owner_of(redis_nodes, name)
         target = next(node for node in redis_nodes if node is not source)
@@ -163,7 +163,7 @@ def key_on(backend: RedisBackend, nodes: list[RedisServer], node: RedisServer) -
     return next(
         key
         for key in (f"key {number}" for number in range(1000))
-        if key_slot(backend._layout.name(key)) in spans
+        if key_slot(backend.layout.name(key)) in spans
     )
 
 
@@ -197,7 +197,7 @@ def test_a_fenced_write_looks_at_generations_elsewhere(redis_nodes: list[RedisSe
     ):
         tags = [f"tag {number}" for number in range(6)]
         held = {generation_key(name): value for name, value in ops.generations(tags).items()}
-        assert len({backend._layout.name(key)[:24] for key in held}) == 6
+        assert len({backend.layout.name(key)[:24] for key in held}) == 6
         assert ops.compare_and_set("key", b"value", {**held, mark_key("key"): None}) is True
         ops.bump_generations(tags[3:4])
         assert ops.compare_and_set("key", b"late", {**held, mark_key("key"): None}) is False
@@ -273,7 +273,7 @@ def test_a_slot_that_no_node_has_is_an_error(own_nodes: list[RedisServer], colou
     """A key of an uncovered slot is a BackendError that says where to look; others are served."""
     with RedisBackend(url_of(own_nodes), timeout=2) as backend, in_colour(backend, colour) as ops:
         keys = [key_on(backend, own_nodes, node) for node in own_nodes]
-        slot = key_slot(backend._layout.name(keys[0]))
+        slot = key_slot(backend.layout.name(keys[0]))
         for node in own_nodes:
             node.ask("CLUSTER", "DELSLOTS", slot)
         with pytest.raises(BackendError, match="CLUSTER INFO"):

@@ -292,7 +292,7 @@ def test_a_pool_without_a_free_connection_says_so_in_time(own_server: RedisServe
     """Who waits for a connection longer than the timeout gets an error that names the option."""
     with RedisBackend(own_server.url, max_connections=1, timeout=0.3) as backend:
         backend.set("key", b"value")
-        pool = backend._setup.connections.link()._pool
+        pool = backend.setup.connections.link()._pool
         with _borrowed(pool), pytest.raises(BackendError, match="raise max_connections"):
             backend.get("key")
         assert backend.get("key") == b"value"

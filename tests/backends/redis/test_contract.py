@@ -50,7 +50,7 @@ class TestStandalone(RedisContract):
 
     def corrupt(self, backend: CacheBackend, key: str) -> bool:
         assert isinstance(backend, RedisBackend)
-        self.server.ask("SET", backend._layout.name(key), b"someone else's")
+        self.server.ask("SET", backend.layout.name(key), b"someone else's")
         return True
 
     def round_trips(self, backend: CacheBackend) -> int:
@@ -75,7 +75,7 @@ class TestCluster(RedisContract):
 
     def corrupt(self, backend: CacheBackend, key: str) -> bool:
         assert isinstance(backend, RedisBackend)
-        name = backend._layout.name(key)
+        name = backend.layout.name(key)
         [owner] = [node for node in self.servers if _owns(node, name)]
         owner.ask("SET", name, b"someone else's")
         return True
@@ -93,7 +93,7 @@ class TestSentinel(RedisContract):
 
     def corrupt(self, backend: CacheBackend, key: str) -> bool:
         assert isinstance(backend, RedisBackend)
-        self.sentinels.primary.ask("SET", backend._layout.name(key), b"someone else's")
+        self.sentinels.primary.ask("SET", backend.layout.name(key), b"someone else's")
         return True
 
 

@@ -247,7 +247,7 @@ def _is_loading(ops: CacheBackend) -> bool:
 def test_what_another_program_wrote_is_a_miss(redis_server: RedisServer, foreign: tuple[Any, ...]):
     """Foreign data under a key of ours reads as nothing, is counted as corrupted, and is overwritten (21)."""
     with RedisBackend(redis_server.url, namespace=f"foreign {foreign}", timeout=5) as backend:
-        name = backend._layout.name("key")
+        name = backend.layout.name("key")
         for read in (lambda: backend.get("key"), lambda: backend.get_many(["key"]).get("key")):
             redis_server.ask("DEL", name)
             redis_server.ask(foreign[0], name, *foreign[1:])
@@ -271,7 +271,7 @@ def test_one_flipped_bit_is_a_miss(redis_server: RedisServer):
     """A value that the store damaged fails its checksum (21)."""
     with RedisBackend(redis_server.url, namespace="flipped", timeout=5) as backend:
         backend.set("key", b"value")
-        redis_server.ask("SETBIT", backend._layout.name("key"), 8 * 34, 1)
+        redis_server.ask("SETBIT", backend.layout.name("key"), 8 * 34, 1)
         assert backend.get("key") is None
         assert backend.counters.corrupted.value == 1
 
