@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
-import sys
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import SplitResult
 
+from cachelayer.backends.arguments import check_bound, is_positive, matcher
 from cachelayer.backends.base import (
     BOOKKEEPING,
     CacheEntry,
@@ -29,11 +27,8 @@ from cachelayer.errors import BackendClosedError, ConfigurationError, OptionType
 
 #: Book-keeping keys (generations, leases) kept; dropping a generation costs misses, never a wrong answer.
 _MOST_BOOKS: Final = 100_000
-_SECONDS: Final = frozenset({float, int})
 #: No book-keeping key is as large: comparing with it costs half of `startswith`.
 _NO_BOOK: Final = chr(ord(BOOKKEEPING[0]) + 1)
-#: Lifetimes up to here are surely finite: some thirty thousand years.
-_LONGEST: Final = 1e12
 
 
 class InMemoryBackend(DirectBackend):
@@ -65,10 +60,10 @@ class InMemoryBackend(DirectBackend):
         if not callable(clock):
             raise OptionTypeError(f"clock must be a callable that returns epoch seconds, not {clock!r}")
         self.clock = clock
-        self.max_size_bytes = _bound("max_size_bytes", max_size_bytes)
+        self.max_size_bytes = check_bound("max_size_bytes", max_size_bytes)
         self.table = EntryTable(
             max_size_bytes=self.max_size_bytes,
-            max_entries=_bound("max_entries", max_entries),
+            max_entries=check_bound("max_entries", max_entries),
             policy=policy,
             clock=clock,
         )
@@ -113,7 +108,7 @@ class InMemoryBackend(DirectBackend):
         if key.__class__ is not str or value.__class__ is not bytes:
             check_item(key, value)
         kept = None if metadata is None else copy_metadata(metadata)
-        if ttl is not None and not _positive(ttl):
+        if ttl is not None and not is_positive(ttl):
             self._remove(key)
             return False
         now = self.clock()
@@ -162,11 +157,8 @@ class InMemoryBackend(DirectBackend):
     def keys(self, pattern: str | None = None) -> list[str]:
         """Return the living keys that match the glob, with `policy="lru"` in order of recency."""
         self._check_open()
-        names = (entry.key for entry in self.table.snapshot())
-        if pattern is None:
-            return list(names)
-        matches = re.compile(fnmatch.translate(pattern)).match
-        return [name for name in names if matches(name)]
+        matches = matcher(pattern)
+        return [entry.key for entry in self.table.snapshot() if matches(entry.key)]
 
     def get_entry(self, key: str) -> CacheEntry | None:
         """Return value, times, size and metadata, without touching counters or recency."""
@@ -197,7 +189,7 @@ class InMemoryBackend(DirectBackend):
         """Give the key a new ttl; False if it is not there."""
         self._check_open()
         check_key(key)
-        if ttl is not None and not _positive(ttl):
+        if ttl is not None and not is_positive(ttl):
             self._remove(key)
             return False
         return self._table_of(key).expire_at(key, ttl)
@@ -291,27 +283,6 @@ class InMemoryBackend(DirectBackend):
 
 def _bytes_of(entry: Any) -> bytes:
     return entry.payload if entry.__class__ is Entry else entry.to_bytes()  # type: ignore[no-any-return]
-
-
-def _positive(ttl: float) -> bool:
-    """Whether ttl (seconds) is above 0; raises where it is no number of seconds at all."""
-    if ttl.__class__ in _SECONDS and ttl < _LONGEST:
-        return ttl > 0
-    if ttl.__class__ not in _SECONDS and (isinstance(ttl, bool) or not isinstance(ttl, (float, int))):
-        raise OptionTypeError(
-            f"ttl must be seconds as int or float, or None, not {type(ttl).__name__}: {ttl!r}"
-        )
-    if not ttl <= sys.float_info.max:
-        raise ConfigurationError("ttl is nan, infinite or too large: give seconds, or None for ever")
-    return ttl > 0
-
-
-def _bound(name: str, value: int | None) -> int | None:
-    if value is None:
-        return None
-    if value.__class__ is not int or value <= 0:
-        raise ConfigurationError(f"{name}={value!r}: give a whole number above 0, or None for no bound")
-    return value
 
 
 def from_url(parts: SplitResult) -> InMemoryBackend:

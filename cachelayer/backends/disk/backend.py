@@ -5,11 +5,8 @@
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import itertools
-import math
 import os
-import re
 import sqlite3
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +14,7 @@ from typing import Final, TypeVar, TypeVarTuple
 
 import msgspec
 
+from cachelayer.backends.arguments import check_bound, is_positive, matcher
 from cachelayer.backends.base import (
     BOOKKEEPING,
     CacheBackend,
@@ -90,8 +88,8 @@ class DiskBackend(CacheBackend):
         if not callable(clock):
             raise OptionTypeError(f"clock must be a callable that returns epoch seconds, not {clock!r}")
         self.clock, self.namespace = clock, namespace
-        self.max_size_bytes = _bound("max_size_bytes", max_size_bytes)
-        self.max_entries = _bound("max_entries", max_entries)
+        self.max_size_bytes = check_bound("max_size_bytes", max_size_bytes)
+        self.max_entries = check_bound("max_entries", max_entries)
         self.timeout = seconds = _seconds(timeout)
         self.path = checked_path(path)
         self.counters = StoreCounters()
@@ -197,7 +195,7 @@ class DiskBackend(CacheBackend):
         return list(self.scan(pattern))
 
     def scan(self, pattern: str | None = None) -> Iterator[str]:
-        matches, after = _matcher(pattern), 0
+        matches, after = matcher(pattern), 0
         while True:
             page, end = self._run(rows.page, after, self.clock(), _PAGE)
             yield from filter(matches, page)
@@ -206,7 +204,7 @@ class DiskBackend(CacheBackend):
             after = end
 
     async def ascan(self, pattern: str | None = None) -> AsyncIterator[str]:
-        matches, after = _matcher(pattern), 0
+        matches, after = matcher(pattern), 0
         while True:
             page, end = await asyncio.to_thread(self._run, rows.page, after, self.clock(), _PAGE)
             for key in filter(matches, page):
@@ -240,7 +238,7 @@ class DiskBackend(CacheBackend):
     def touch(self, key: str, ttl: float | None) -> bool:
         check_key(key)
         now = self.clock()
-        if ttl is not None and not _is_positive(ttl):
+        if ttl is not None and not is_positive(ttl):
             self._write(rows.delete, key, now)
             return False
         return self._write(rows.touch, key, None if ttl is None else now + ttl, now)
@@ -413,7 +411,7 @@ class DiskBackend(CacheBackend):
     def _item(self, key: str, value: bytes, ttl: float | None, metadata: Metadata | None) -> Item | None:
         """Return what is to be written; None where ttl is 0 or less or the value too large."""
         kept = None if metadata is None else encode_metadata(metadata)
-        if (ttl is not None and not _is_positive(ttl)) or len(value) > self._largest:
+        if (ttl is not None and not is_positive(ttl)) or len(value) > self._largest:
             return None
         now = self.clock()
         return self._make_item(key, value, kept, now, None if ttl is None else now + ttl)
@@ -436,34 +434,6 @@ class DiskBackend(CacheBackend):
 
 def _use(connection: Connection, books: bool, ids: Sequence[int]) -> None:
     rows.use(connection, connection.spaces[books], ids)
-
-
-def _matcher(pattern: str | None) -> Callable[[str], object] | None:
-    # None as a filter lets the empty key through no more than other falsy ones.
-    return _everything if pattern is None else re.compile(fnmatch.translate(pattern)).match
-
-
-def _everything(key: str) -> bool:
-    return True
-
-
-def _is_positive(ttl: float) -> bool:
-    """Whether ttl (seconds) is above 0; raises where it is no number of seconds at all."""
-    if isinstance(ttl, bool) or not isinstance(ttl, (float, int)):
-        raise OptionTypeError(
-            f"ttl must be seconds as int or float, or None, not {type(ttl).__name__}: {ttl!r}"
-        )
-    if not -math.inf < ttl < math.inf:
-        raise ConfigurationError("ttl is nan or infinite: give seconds, or None for ever")
-    return ttl > 0
-
-
-def _bound(name: str, value: int | None) -> int | None:
-    if value is None:
-        return None
-    if value.__class__ is not int or value <= 0:
-        raise ConfigurationError(f"{name}={value!r}: give a whole number above 0, or None for no bound")
-    return value
 
 
 def _seconds(timeout: float) -> float:

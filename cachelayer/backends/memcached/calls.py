@@ -17,13 +17,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from cachelayer.backends.arguments import is_positive
 from cachelayer.backends.base import CacheEntry, Metadata, check_delta, check_key, parse_integer
 from cachelayer.backends.frame import Frame
 from cachelayer.backends.generations import generation_key, lease_key, mark_key, new_generation
 from cachelayer.backends.memcached.diagnosis import diagnose_server
 from cachelayer.backends.memcached.frames import Frames, Store
 from cachelayer.backends.memcached.items import GONE
-from cachelayer.backends.memcached.lifetimes import is_positive
 from cachelayer.errors import BackendError
 
 
@@ -75,7 +75,7 @@ class Calls:
     def set_many(self, items: Mapping[str, bytes], ttl: float | None) -> int:
         """See `CacheBackend.set_many`."""
         frames = {key: self._frames.make(key, value, ttl, None)[0] for key, value in items.items()}
-        return self._frames.set(frames, stores=is_positive(ttl))
+        return self._frames.set(frames, stores=ttl is None or is_positive(ttl))
 
     def delete(self, key: str) -> bool:
         """See `CacheBackend.delete`."""
@@ -113,7 +113,7 @@ class Calls:
     def touch(self, key: str, ttl: float | None) -> bool:
         """See `CacheBackend.touch`."""
         check_key(key)
-        if not is_positive(ttl):
+        if ttl is not None and not is_positive(ttl):
             self._frames.remove([key])
             return False
         expires = math.inf if ttl is None else self._now + ttl

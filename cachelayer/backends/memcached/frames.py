@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from cachelayer.backends.arguments import is_positive
 from cachelayer.backends.base import Metadata, check_item, check_key
 from cachelayer.backends.counting import StoreCounters
 from cachelayer.backends.frame import Frame, make_frame
@@ -26,7 +27,7 @@ from cachelayer.backends.memcached.items import (
     unpack_manifest,
 )
 from cachelayer.backends.memcached.keys import PhysicalKeys
-from cachelayer.backends.memcached.lifetimes import is_positive, server_expiry
+from cachelayer.backends.memcached.lifetimes import server_expiry
 from cachelayer.backends.memcached.servers import DELETED, STORED, Command, Server, Servers
 from cachelayer.clock import Clock
 from cachelayer.counters import Counter
@@ -80,7 +81,7 @@ class Frames:
     ) -> tuple[Frame, bool]:
         """Check what is to be written; return its frame, and whether its ttl stores anything."""
         check_item(key, value)
-        stores = is_positive(ttl)
+        stores = ttl is None or is_positive(ttl)
         return make_frame(value, self.now, ttl, metadata), stores
 
     def look(self, keys: Iterable[str]) -> dict[str, Frame]:

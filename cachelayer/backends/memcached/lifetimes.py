@@ -6,34 +6,12 @@ import math
 import time
 from typing import Final
 
-from cachelayer.errors import ConfigurationError, OptionTypeError
-
 #: Above so many seconds Memcached takes an expiry for a date.
 _LONGEST_RELATIVE: Final = 30 * 86_400
 #: The last date that fits its 32 bits. What lives longer is left to the frame.
 _LAST_DATE: Final = 2**31 - 1
-#: Seconds, some thirty thousand years: up to here a lifetime is surely finite.
-_LONGEST: Final = 1e12
 #: An expiry that has passed already: the item is gone at once.
 PASSED: Final = -1
-
-
-def is_positive(ttl: float | None) -> bool:
-    """Whether `ttl` (seconds, None for ever) stores anything.
-
-    Raises:
-        OptionTypeError: it is no number.
-        ConfigurationError: it is nan, infinite or too large.
-    """
-    if ttl is None:
-        return True
-    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
-        raise OptionTypeError(
-            f"ttl must be seconds as int or float, or None, not {type(ttl).__name__}: {ttl!r}"
-        )
-    if not ttl <= _LONGEST:
-        raise ConfigurationError("ttl is nan, infinite or too large: give seconds, or None for ever")
-    return ttl > 0
 
 
 def server_expiry(ttl: float) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
+from cachelayer.backends.arguments import matcher
 from cachelayer.backends.redis.core import RedisCore
 from cachelayer.backends.redis.links import Node
-from cachelayer.backends.redis.matching import matcher
 from cachelayer.flows import Flow, arun, run
 
 #: Keys that a SCAN looks at in one round trip.

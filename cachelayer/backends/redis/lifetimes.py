@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from cachelayer.errors import ConfigurationError, OptionTypeError
+from cachelayer.backends.arguments import is_positive
 
 #: Some three thousand years: Redis refuses what would end after the 64 bits of its clock.
 _LONGEST: Final = 10**14
@@ -20,14 +20,6 @@ def milliseconds(ttl: float | None) -> int | None:
     """
     if ttl is None:
         return None
-    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
-        raise OptionTypeError(
-            f"ttl must be seconds as int or float, or None, not {type(ttl).__name__}: {ttl!r}"
-        )
-    if ttl <= 0:
+    if not is_positive(ttl):
         return 0
-    if ttl > _LONGEST / 1000 and ttl != math.inf:
-        return _LONGEST
-    if not math.isfinite(ttl):
-        raise ConfigurationError(f"ttl={ttl!r}: give finite seconds, or None for ever")
-    return math.ceil(ttl * 1000)
+    return _LONGEST if ttl > _LONGEST / 1000 else math.ceil(ttl * 1000)
