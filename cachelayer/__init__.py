@@ -23,6 +23,8 @@ from cachelayer.functions import cached
 from cachelayer.http import Rule
 from cachelayer.outcomes import Outcome
 from cachelayer.stats import RouteStats, StatsSnapshot
+from cachelayer.values.registry import register_codec, unregister_codec
+from cachelayer.values.serializers import PickleSerializer, Serializer
 
 __all__ = [
     "BackendClosedError",
@@ -44,8 +46,10 @@ __all__ = [
     "MissingExtraError",
     "OptionTypeError",
     "Outcome",
+    "PickleSerializer",
     "RouteStats",
     "Rule",
+    "Serializer",
     "StatsSnapshot",
     "UnsupportedOperationError",
     "backend_from_url",
@@ -54,4 +58,6 @@ __all__ = [
     "configure",
     "default_cache",
     "deferred_invalidation",
+    "register_codec",
+    "unregister_codec",
 ]

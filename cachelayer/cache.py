@@ -25,6 +25,7 @@ from cachelayer.flows import Flow, arun, run
 from cachelayer.forks import ProcessLock
 from cachelayer.stats import RouteRegistry, StatsSnapshot
 from cachelayer.stats.snapshots import total_of
+from cachelayer.values.sealing import Keys, Sealing
 
 logger = logging.getLogger("cachelayer.cache")
 
@@ -46,6 +47,10 @@ class Cache:
         on_error: what happens where a shared store fails: "open" calls the function or application instead, "raise"
             raises BackendError. None is "open", or what a `ResilientBackend` was told.
         deadline: seconds that one operation of a shared store may take, see `ResilientBackend`.
+        secret_keys: keys that sign every entry of a store that holds bytes, as text or bytes of at least 16 bytes: one,
+            or several, of which the first signs and all verify. What is not signed by one of them is a miss. None
+            signs nothing.
+        compress: compress values from 1 KiB in a store that holds bytes, where that saves a tenth.
 
     Raises:
         ConfigurationError: an option cannot work.
@@ -61,6 +66,8 @@ class Cache:
         name: str = "default",
         on_error: OnError | None = None,
         deadline: Duration = None,
+        secret_keys: Keys | None = None,
+        compress: bool = True,
     ) -> None:
         if not isinstance(namespace, str):
             raise OptionTypeError(f"namespace must be str, not {type(namespace).__name__}")
@@ -79,7 +86,8 @@ class Cache:
         self.listeners = Listeners()
         self._guard, self._store = _guarded(self.backend, deadline, on_error)
         how = on_error or "open" if self._guard is None else self._guard.on_error
-        self.engine = Engine(self._store, self.clock, self.listeners, on_error=how)
+        self.sealing = Sealing(secret_keys, compress=compress)
+        self.engine = Engine(self._store, self.clock, self.listeners, on_error=how, sealing=self.sealing)
         self.routes = RouteRegistry()
         self.functions = RouteRegistry()
         #: Every entry carries these: the namespace's own, where clearing the whole store would not do.

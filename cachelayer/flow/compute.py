@@ -15,7 +15,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from cachelayer.durations import parse_duration
 from cachelayer.errors import BackendError, ComputationTimeoutError, DecodingError, EncodingError
 from cachelayer.events import CacheEvent, EventKind, Listeners
 from cachelayer.flow import steps
-from cachelayer.flow.background import Spawn
+from cachelayer.flow.background import Spawn, sweep
 from cachelayer.flow.flights import (
     ABANDONED,
     Failed,
@@ -47,6 +47,7 @@ from cachelayer.flow.storage import Draft, Record, make_storage
 from cachelayer.flows import Flow
 from cachelayer.outcomes import Outcome
 from cachelayer.values.codecs import Codec, Failure
+from cachelayer.values.sealing import Sealing
 
 logger = logging.getLogger("cachelayer.flow")
 
@@ -65,13 +66,20 @@ class Engine:
         clock: returns epoch seconds.
         listeners: who is told what happens.
         on_error: "open": where the store fails, origins are called. "raise": its errors are raised.
+        sealing: signs and compresses entries of a shared store; None signs nothing.
     """
 
     def __init__(
-        self, backend: CacheBackend, clock: Clock, listeners: Listeners, *, on_error: OnError = "open"
+        self,
+        backend: CacheBackend,
+        clock: Clock,
+        listeners: Listeners,
+        *,
+        on_error: OnError = "open",
+        sealing: Sealing | None = None,
     ) -> None:
         self.clock = clock
-        self.storage = make_storage(backend, clock, on_error=on_error)
+        self.storage = make_storage(backend, clock, on_error=on_error, sealing=sealing)
         self._raises = on_error == "raise"
         self.flights = self.storage.flights
         self._listeners = listeners
@@ -103,7 +111,7 @@ class Engine:
         spare = self._serve(lookup, record, Outcome.STALE_HIT)
         if spare is None or state is State.SPARE:
             return (yield from self._computed(lookup, seen, spare))
-        yield from self._refresh_behind(lookup, record.created)
+        yield from self._refresh_behind(lookup, record.created, seen)
         return spare if state is State.STALE else spare.ending(Outcome.HIT)
 
     def find(self, lookup: Lookup) -> Flow[Result | None]:
@@ -204,8 +212,12 @@ class Engine:
     def land(self, lookup: Lookup, flight: Flight, value: Any, seconds: float) -> Flow[Result]:
         """Like `finish`, for a flight that others may wait for: they get the value too."""
         result = yield from self._keep(lookup, value, flight, seconds)
-        self.flights.land(flight, _landing(result, lookup.policy.codec))
+        self.hand_over(lookup, flight, result)
         return result
+
+    def hand_over(self, lookup: Lookup, flight: Flight, result: Result) -> None:
+        """Land the flight with this result."""
+        self.flights.land(flight, _landing(result, lookup.policy.codec))
 
     def drop(self, flight: Flight) -> None:
         """End the computation without a result."""
@@ -213,20 +225,38 @@ class Engine:
 
     # -- stale values -----------------------------------------------------------------------------------------
 
-    def _refresh_behind(self, lookup: Lookup, created: float) -> Flow[None]:
+    def _refresh_behind(self, lookup: Lookup, created: float, seen: int) -> Flow[None]:
         """Have the value computed in the background, unless that is under way, or has just failed."""
         if self.resting.has(lookup.key):
             return
-        flight, leads = self.flights.join(lookup.key)
-        if leads and not (yield Spawn(lambda: self._refreshing(lookup, flight, created))):
-            self.flights.abandon(flight)
+        flight, leads = self.enter(lookup.key)
+        if leads:
+            landed_since = self.flights.landings != seen
+            begun = yield from self._spawn(
+                flight, lambda: self._refreshing(lookup, flight, created, landed_since=landed_since)
+            )
+            if not begun:
+                self.flights.abandon(flight)
 
-    def _refreshing(self, lookup: Lookup, flight: Flight, created: float) -> Flow[None]:
-        result = yield from self._lead(lookup, flight, landed_since=False, newer_than=created)
+    def _refreshing(
+        self, lookup: Lookup, flight: Flight, created: float, *, landed_since: bool
+    ) -> Flow[None]:
+        result = yield from self._lead(lookup, flight, landed_since=landed_since, newer_than=created)
+        if result.outcome is Outcome.HIT:
+            return  # Somebody else had computed it before this caller came to it.
         self._note_end(lookup, result)
         self._tell(EventKind.REFRESHED, lookup, seconds=result.seconds)
         if lookup.policy.on_refreshed is not None:
             lookup.policy.on_refreshed(result)
+
+    def _spawn(self, flight: Flight, make: Callable[[], Flow[None]], *, timed: bool = False) -> Flow[bool]:
+        """Begin a computation in the background; whether that could be done. If not the flight is still to be led."""
+        try:
+            begun: bool = yield Spawn(make, flight, self.flights.abandon, timed)
+        except BaseException:
+            self.flights.abandon(flight)
+            raise
+        return begun
 
     def _note_end(self, lookup: Lookup, result: Result) -> None:
         """Leave an origin that failed alone for a while, where there is something to serve meanwhile."""
@@ -248,60 +278,69 @@ class Engine:
 
     # -- one computation --------------------------------------------------------------------------------------
 
+    def enter(self, key: str) -> tuple[Flight, bool]:
+        """Return the key's flight, and whether the caller leads it."""
+        flight, leads = self.flights.join(key)
+        if not leads and flight.is_lost:
+            sweep()
+            self.flights.abandon(flight)
+            return self.flights.join(key)
+        return flight, leads
+
     def _join(self, lookup: Lookup, seen: int, spare: Result | None) -> Flow[Result]:
-        patience = lookup.policy.patience(spare is not None)
+        limit = _Limit(lookup.policy, spare)
         while True:
-            flight, leads = self.flights.join(lookup.key)
+            flight, leads = self.enter(lookup.key)
             if leads:
                 landed_since = self.flights.landings != seen
-                if patience is None:
+                if limit.seconds is None:
                     return (yield from self._lead(lookup, flight, landed_since=landed_since))
-                return (
-                    yield from self._lead_behind(lookup, flight, spare, patience, landed_since=landed_since)
-                )
+                return (yield from self._lead_behind(lookup, flight, limit, landed_since=landed_since))
             if is_leading(flight):
                 return (yield from self._alone(lookup))
             if not (yield from self.storage.intact(flight)):
                 self.flights.detach(flight)
                 continue
-            landing = yield Wait(flight, _least(patience, lookup.policy.lock_timeout))
+            landing = yield Wait(flight, _least(limit.left(), lookup.policy.lock_timeout))
             if landing is ABANDONED:
                 # It is gone already, unless its leader had no stack left to clear it away.
                 self.flights.detach(flight)
                 continue
-            if landing is None and patience is not None:
-                return self._too_late(lookup, spare, patience)
-            result = None if landing is None else _collapsed(landing)
-            return result if result is not None else (yield from self._alone(lookup))
+            result = None if landing is None else collapsed(landing)
+            if result is not None:
+                return result
+            if limit.seconds is None:
+                return (yield from self._alone(lookup))
+            if landing is None and limit.left() == 0.0:
+                return limit.result()
+            # After lock_timeout, or where the value did not come back: by itself, in the time that is left.
+            mine = self.flights.alone(lookup.key)
+            return (yield from self._lead_behind(lookup, mine, limit, landed_since=False, alone=True))
 
     def _lead_behind(
-        self, lookup: Lookup, flight: Flight, spare: Result | None, patience: float, *, landed_since: bool
+        self, lookup: Lookup, flight: Flight, limit: _Limit, *, landed_since: bool, alone: bool = False
     ) -> Flow[Result]:
-        """Compute in the background and wait for that no longer than `patience` seconds."""
-        ended: list[Result] = []
+        """Compute in the background and wait for that no longer than the limit."""
+        ended: list[Result | BaseException] = []
+        gone = False
 
         def lead() -> Flow[None]:
-            yield from self._lead(lookup, flight, landed_since=landed_since, ended=ended)
+            try:
+                yield from self._lead(lookup, flight, landed_since=landed_since, alone=alone, ended=ended)
+            except BaseException:
+                if gone:
+                    raise
+                # Else it is the caller's, as if it had come up there.
 
-        if not (yield Spawn(lead)):
-            return (yield from self._lead(lookup, flight, landed_since=landed_since))
-        landing = yield Wait(flight, patience)
-        if landing is None:
-            return self._too_late(lookup, spare, patience)
+        if not (yield from self._spawn(flight, lead, timed=True)):
+            return (yield from self._lead(lookup, flight, landed_since=landed_since, alone=alone))
+        yield Wait(flight, limit.left())
+        gone = True
         if not ended:
-            return Result(
-                Outcome.ERROR, error=ComputationTimeoutError(f"{lookup.policy.label} was cancelled")
-            )
-        return ended[0].mine(landing)
-
-    def _too_late(self, lookup: Lookup, spare: Result | None, patience: float) -> Result:
-        if spare is not None:
-            return spare.ending(Outcome.STALE_HIT, reason="soft timeout")
-        label = lookup.policy.label
-        error = ComputationTimeoutError(
-            f"{label} took longer than its hard_timeout of {patience:g} s: it goes on"
-        )
-        return Result(Outcome.ERROR, error=error, seconds=patience)
+            return limit.result()
+        if isinstance(ended[0], BaseException):
+            raise ended[0]
+        return ended[0]
 
     def _lead(
         self,
@@ -310,25 +349,31 @@ class Engine:
         *,
         landed_since: bool,
         newer_than: float = -math.inf,
-        ended: list[Result] | None = None,
+        alone: bool = False,
+        ended: list[Result | BaseException] | None = None,
     ) -> Flow[Result]:
         try:
             result = None
             if landed_since:
                 # Fenced before it is read: who comes after an invalidation must not get what was there before.
                 yield from self.storage.capture(flight, lookup.tags)
-                result = yield from self.find(lookup)
-            if result is None and lookup.policy.distributed:
+                found = yield from self.find(lookup)
+                result = found if _is_newer(found, newer_than) else None
+            if result is None and lookup.policy.distributed and not alone:
                 result = yield from self._take_turn(lookup, flight, newer_than)
             if result is None:
                 result = yield from self._compute(lookup, flight)
             if ended is not None:
                 ended.append(result)
-            self.flights.land(flight, _landing(result, lookup.policy.codec))
-        except BaseException:
+            self.hand_over(lookup, flight, result)
+        except BaseException as error:
             # Cancelled, or interrupted: somebody else may want to go on. Noted first, for a stack that is full.
             flight.landing = ABANDONED
+            if ended is not None:
+                ended.append(error)
             self.flights.abandon(flight)
+            if isinstance(error, GeneratorExit):
+                flight.lease = b""  # Nothing can be done any more: it runs out by itself.
             raise
         finally:
             if flight.lease:
@@ -342,7 +387,7 @@ class Engine:
             mine = yield from self.storage.acquire(flight, patience)
             # Also with the turn taken: it may have been given back a moment ago, with the value stored.
             found = yield from self.find(lookup)
-            if found is not None and found.record is not None and found.record.created > newer_than:
+            if found is not None and _is_newer(found, newer_than):
                 return found.ending(Outcome.COLLAPSED)
             if mine:
                 break
@@ -422,7 +467,7 @@ class Engine:
         remedy = (
             ""
             if self.storage.local
-            else "annotate the return type with a dataclass, Struct, NamedTuple or Enum, "
+            else "annotate the return type with the classes of the result, or call register_codec for them, "
         )
         message = (
             f"the result of {label} cannot be cached: {error}. Return plain values, {remedy}"
@@ -462,11 +507,43 @@ def _beyond_us(frames: TracebackType | None) -> TracebackType | None:
     return frames
 
 
+class _Limit:
+    """How long one caller waits, and what it gets then: `spare`, or an error.
+
+    Attributes:
+        seconds: the limit from the beginning; None where there is none.
+    """
+
+    def __init__(self, policy: Policy, spare: Result | None) -> None:
+        self._label, self._spare = policy.label, spare
+        soft = None if spare is None else policy.freshness.soft_timeout
+        self.seconds = _least(soft, policy.freshness.hard_timeout)
+        self._name = "soft timeout" if self.seconds == soft else "hard timeout"
+        self._end = math.inf if self.seconds is None else time.monotonic() + self.seconds
+
+    def left(self) -> float | None:
+        """Return how many seconds are left; None where there is no limit."""
+        return None if self.seconds is None else max(self._end - time.monotonic(), 0.0)
+
+    def result(self) -> Result:
+        """Return what the caller gets at the end of its patience."""
+        if self._spare is not None:
+            return self._spare.ending(Outcome.STALE_HIT, reason=self._name)
+        error = ComputationTimeoutError(
+            f"{self._label} took longer than its hard_timeout of {self.seconds:g} s: it goes on"
+        )
+        return Result(Outcome.ERROR, error=error, seconds=self.seconds or 0.0)
+
+
+def _is_newer(found: Result | None, than: float) -> bool:
+    return found is not None and found.record is not None and found.record.created > than
+
+
 def _least(*seconds: float | None) -> float | None:
     return min((each for each in seconds if each is not None), default=None)
 
 
-def _collapsed(landing: Landing) -> Result | None:
+def collapsed(landing: Landing) -> Result | None:
     """Return what another caller computed; None where that does not come back from the form it is kept in."""
     if isinstance(landing, Failed):
         return Result(Outcome.ERROR, error=landing.error)

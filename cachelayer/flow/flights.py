@@ -14,6 +14,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -70,6 +71,7 @@ class Flight(msgspec.Struct, eq=False):
         fence: what was captured of a byte store.
         lease: what says to the store that this process computes the key; empty where it does not say so.
         thread: the leader's thread, where it leads in sync code; 0 otherwise.
+        loop: the event loop that it is led in, where that is done in the background.
         landing: how it ended, None until then.
         waiters: what wakes each of them.
     """
@@ -80,6 +82,7 @@ class Flight(msgspec.Struct, eq=False):
     fence: Any = None
     lease: bytes = b""
     thread: int = 0
+    loop: asyncio.AbstractEventLoop | None = None
     landing: Landing | None = None
     waiters: list[Callable[[], object]] = []
 
@@ -89,27 +92,47 @@ class Flight(msgspec.Struct, eq=False):
             return False
         return all(tag.alive for tag in self.tags)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it will not end by itself: the event loop that it is led in has been closed."""
+        return self.loop is not None and self.loop.is_closed()
+
     def wait(self, timeout: float | None) -> Landing | None:
         """Block until it has ended; None after `timeout` seconds."""
         gate = threading.Lock()
         gate.acquire()
-        self.waiters.append(gate.release)
-        # In this order, since `end` sets the landing first: one of the two sees the other.
-        if self.landing is None:
-            gate.acquire(timeout=-1 if timeout is None else timeout)
+        wake = gate.release
+        self.waiters.append(wake)
+        try:
+            # In this order, since `end` sets the landing first: one of the two sees the other.
+            if self.landing is None:
+                gate.acquire(timeout=-1 if timeout is None else timeout)
+        finally:
+            self._leave(wake)
         return self.landing
 
     async def await_landing(self, timeout: float | None) -> Landing | None:
         """Suspend this task until it has ended; None after `timeout` seconds."""
         loop = asyncio.get_running_loop()
         landed = loop.create_future()
-        self.waiters.append(lambda: _wake(loop, landed))
+        wake = partial(_wake, loop, landed)
+        self.waiters.append(wake)
+        try:
+            if self.landing is None:
+                await asyncio.wait_for(landed, timeout)
+        except TimeoutError:
+            return self.landing
+        finally:
+            self._leave(wake)
+        return self.landing
+
+    def _leave(self, wake: Callable[[], object]) -> None:
+        """Wait no longer: who gives up shall not be held for as long as the computation goes on."""
         if self.landing is None:
             try:
-                await asyncio.wait_for(landed, timeout)
-            except TimeoutError:
-                return self.landing
-        return self.landing
+                self.waiters.remove(wake)
+            except ValueError:
+                pass  # It has been woken.
 
     def end(self, landing: Landing) -> None:
         """Publish how it ended and wake everybody."""

@@ -97,15 +97,9 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
 
     def state(self, record: Dated, now: float, draw: Callable[[], float] = random.random) -> State:
         """Return what `record` is good for. `draw` gives random numbers from [0, 1)."""
-        if record.softened:
-            return (
-                State.STALE
-                if self.stale_while_revalidate
-                else State.SPARE
-                if self.stale_if_error
-                else State.GONE
-            )
         overdue = now - record.fresh_until
+        if record.softened:
+            overdue = max(overdue, 0.0)
         if overdue < 0.0:
             return State.EARLY if self._is_due(record, now, draw) else State.FRESH
         if overdue < self.stale_while_revalidate:

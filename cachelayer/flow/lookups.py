@@ -8,7 +8,6 @@ from typing import Any, Final
 import msgspec
 
 from cachelayer.durations import Duration
-from cachelayer.flow.flights import Landing
 from cachelayer.flow.freshness import PLAIN, Freshness
 from cachelayer.flow.storage import Record
 from cachelayer.outcomes import Outcome
@@ -46,10 +45,6 @@ class Policy(msgspec.Struct, frozen=True):
     freshness: Freshness = PLAIN
     distributed: bool = False
     on_refreshed: Callable[[Result], None] | None = None
-
-    def patience(self, has_spare: bool) -> float | None:
-        """Return how many seconds a caller waits for a computation; None for its end."""
-        return self.freshness.soft_timeout if has_spare else self.freshness.hard_timeout
 
 
 class Lookup(msgspec.Struct, frozen=True):
@@ -91,10 +86,6 @@ class Result(msgspec.Struct, frozen=True):
     def ending(self, outcome: Outcome, *, reason: str = "") -> Result:
         """Return it under another outcome."""
         return msgspec.structs.replace(self, outcome=outcome, reason=reason)
-
-    def mine(self, landing: Landing) -> Result:
-        """Return it with a value of one's own: it was computed elsewhere, where its value may be changed."""
-        return self if self.error is not None else msgspec.structs.replace(self, value=landing.give())
 
 
 def user_tags(names: tuple[str, ...]) -> tuple[str, ...]:

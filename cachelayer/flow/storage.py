@@ -33,7 +33,8 @@ from cachelayer.errors import BackendError, CacheLayerError, DecodingError
 from cachelayer.flow.flights import Flight, Flights
 from cachelayer.flows import Flow
 from cachelayer.values.codecs import Codec
-from cachelayer.values.envelope import OVERHEAD, Envelope, pack, unpack
+from cachelayer.values.envelope import OVERHEAD, Envelope, pack
+from cachelayer.values.sealing import Sealing
 from cachelayer.values.snapshot import Snapshot
 
 logger = logging.getLogger("cachelayer.flow")
@@ -189,11 +190,20 @@ class Storage(Protocol):
         ...
 
 
-def make_storage(backend: CacheBackend, clock: Clock, *, on_error: OnError = "open") -> Storage:
-    """Return the storage that fits the backend; `on_error` says whether a store's failure is raised."""
+def make_storage(
+    backend: CacheBackend, clock: Clock, *, on_error: OnError = "open", sealing: Sealing | None = None
+) -> Storage:
+    """Return the storage that fits the backend.
+
+    Args:
+        backend: the store.
+        clock: returns epoch seconds.
+        on_error: whether a store's failure is raised.
+        sealing: what is done to entries on their way to a shared store and back.
+    """
     if isinstance(backend, InMemoryBackend):
         return ObjectStorage(backend)
-    return EnvelopeStorage(backend, clock, on_error=on_error)
+    return EnvelopeStorage(backend, clock, on_error=on_error, sealing=sealing)
 
 
 # -- objects in this process ------------------------------------------------------------------------------------
@@ -396,11 +406,20 @@ class EnvelopeStorage:
         backend: the store.
         clock: returns epoch seconds.
         on_error: "open": a failing backend means misses, never an exception. "raise": its errors are raised.
+        sealing: signs and compresses entries; None signs nothing.
     """
 
     local: ClassVar[bool] = False
 
-    def __init__(self, backend: CacheBackend, clock: Clock, *, on_error: OnError = "open") -> None:
+    def __init__(
+        self,
+        backend: CacheBackend,
+        clock: Clock,
+        *,
+        on_error: OnError = "open",
+        sealing: Sealing | None = None,
+    ) -> None:
+        self._sealing = sealing or Sealing()
         self._raises = on_error == "raise"
         if isinstance(backend, ResilientBackend):
             # Here its errors are needed: a store that failed is not one that has nothing.
@@ -441,7 +460,7 @@ class EnvelopeStorage:
         if data is None:
             return None
         try:
-            envelope = unpack(data)
+            envelope = self._sealing.open(key, data)
         except DecodingError as error:
             self._note("read", error)
             return None
@@ -504,7 +523,7 @@ class EnvelopeStorage:
         if flight.lease:
             # A holder whose lease ran out must not overwrite what the next one stored.
             expected = {**expected, lease_key(flight_lease(flight.key)): flight.lease}
-        data, ttl = pack(envelope), self._ttl(draft)
+        data, ttl = self._sealing.seal(draft.key, envelope), self._ttl(draft)
         stored = yield from self._try("compare_and_set", draft.key, data, expected, ttl)
         return Found(envelope, codec) if stored else None
 
@@ -517,7 +536,8 @@ class EnvelopeStorage:
             return None
         envelope = _seal(draft, codec, tuple(generations.items()))
         yield from self.fence_off(draft.key)
-        stored = yield from self._try("set", draft.key, pack(envelope), self._ttl(draft))
+        data, ttl = self._sealing.seal(draft.key, envelope), self._ttl(draft)
+        stored = yield from self._try("set", draft.key, data, ttl)
         return Found(envelope, codec) if stored else None
 
     def fence_off(self, key: str) -> Flow[None]:

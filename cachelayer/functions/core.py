@@ -157,7 +157,7 @@ class FunctionCore:
         options = self.options
         return Policy(
             label=self.label,
-            codec=ValueCodec(self._return_annotation, options.cache_exceptions),
+            codec=ValueCodec(self._return_annotation, options.cache_exceptions, options.serializer),
             ttl=cache.default_ttl if options.ttl is NOT_GIVEN else options.ttl,
             condition=options.condition,
             exceptions=options.cache_exceptions,
@@ -188,6 +188,7 @@ class FunctionCore:
                 f"{self.label} is defined inside another function, so workers that share {cache.backend!r} cannot "
                 f"agree on what to call it: give it name= or key="
             )
+        cache.sealing.check(self.options.serializer, shared=cache.backend.shared, label=self.label)
         binding = Binding(self, cache)
         self._bases.setdefault(binding.counters, binding.counters.snapshot())
         return binding

@@ -3,65 +3,91 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Iterator
 from functools import partial, partialmethod
-from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, final, overload
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache, choose_cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
+from cachelayer.functions import classmethods
 from cachelayer.functions.core import FunctionCore
 from cachelayer.functions.options import OPTION_NAMES, FunctionOptions, Ttl, Vary
 from cachelayer.functions.wrappers import (
+    AsyncCachedBatch,
     AsyncCachedFunction,
     AsyncCachedGenerator,
+    CachedBatch,
     CachedFunction,
     CachedGenerator,
+    is_cached,
     make_wrapper,
 )
-from cachelayer.values.kinds import type_of
+from cachelayer.values.serializers import Serializer, SerializerName
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
 
+@final
+class _Nothing:
+    """No function returns it. To type checkers a function returns it where they know nothing of what it returns."""
+
+
 class Decorator(Protocol):
     """What `@cached(...)` gives: applied to a function, it returns the cached function."""
 
+    # The first overload that fits is the better one: a coroutine function is a function too, and a function that is
+    # annotated to return Any fits them all.
     @overload
-    # A coroutine function is a function too; the first overload that fits is the better one.
+    def __call__(self, function: Callable[P, _Nothing], /) -> CachedFunction[P, Any]: ...
+    @overload
     def __call__(  # type: ignore[overload-overlap] # pyright: ignore[reportOverlappingOverload]
         self, function: Callable[P, Coroutine[Any, Any, R]], /
     ) -> AsyncCachedFunction[P, R]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]
-        self, function: Callable[P, AsyncGenerator[T, Any]], /
+        self, function: Callable[P, AsyncIterable[T]], /
     ) -> AsyncCachedGenerator[P, T]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]
-        self, function: Callable[P, Generator[T, Any, Any]], /
+        self, function: Callable[P, Iterator[T]], /
     ) -> CachedGenerator[P, T]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> CachedFunction[P, R]: ...
 
 
+class BatchDecorator(Protocol):
+    """What `@cached.batch(...)` gives: applied to a function of many items, it returns the cached one."""
+
+    @overload
+    # As in `Decorator`.
+    def __call__(  # type: ignore[overload-overlap] # pyright: ignore[reportOverlappingOverload]
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncCachedBatch[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> CachedBatch[P, R]: ...
+
+
 class Cached:
     """The decorator: `@cached` and `@cached(...)`, and `@cached.batch` for functions of many items."""
 
+    # As in `Decorator`.
     @overload
-    # A coroutine function is a function too; the first overload that fits is the better one.
+    def __call__(self, function: Callable[P, _Nothing], /) -> CachedFunction[P, Any]: ...
+    @overload
     def __call__(  # type: ignore[overload-overlap] # pyright: ignore[reportOverlappingOverload]
         self, function: Callable[P, Coroutine[Any, Any, R]], /
     ) -> AsyncCachedFunction[P, R]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]
-        self, function: Callable[P, AsyncGenerator[T, Any]], /
+        self, function: Callable[P, AsyncIterable[T]], /
     ) -> AsyncCachedGenerator[P, T]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]
-        self, function: Callable[P, Generator[T, Any, Any]], /
+        self, function: Callable[P, Iterator[T]], /
     ) -> CachedGenerator[P, T]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> CachedFunction[P, R]: ...
@@ -91,6 +117,7 @@ class Cached:
         soft_timeout: Duration = None,
         hard_timeout: Duration = None,
         lock: Literal["local", "distributed"] = "local",
+        serializer: SerializerName | Serializer = "auto",
     ) -> Decorator: ...
     def __call__(  # noqa: D417 - its options are those of the last overload
         self,
@@ -142,6 +169,10 @@ class Cached:
                 `ComputationTimeoutError`, and the computation goes on in the background.
             lock: "distributed" lets one process of all that share the store compute a result at a time; the others
                 wait for it up to `lock_timeout`. It costs a round trip or two for each computation.
+            serializer: how results become bytes for a store that holds bytes: "auto" (each value with its own type, by
+                the return annotation and the codecs of classes), "msgspec", "json", "raw" (bytes and text), "pickle"
+                (signed, on a shared store: `Cache(secret_keys=...)`), or a `Serializer` of one's own. One that reads
+                only what is signed raises ConfigurationError at the first use of a shared store that signs nothing.
 
         Raises:
             ConfigurationError: an option's value cannot work (a ValueError).
@@ -151,6 +182,32 @@ class Cached:
             raise OptionTypeError("@cached has no option batch: use @cached.batch")
         return _apply(function, cache, backend, options)
 
+    @overload
+    def batch(  # type: ignore[overload-overlap] # pyright: ignore[reportOverlappingOverload]
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncCachedBatch[P, R]: ...
+    @overload
+    def batch(self, function: Callable[P, R], /) -> CachedBatch[P, R]: ...
+    @overload
+    def batch(
+        self,
+        /,
+        *,
+        ttl: Ttl = ...,
+        key: str | Callable[..., Any] | None = None,
+        tags: Iterable[str] = (),
+        ignore: Iterable[str] = (),
+        vary: Vary | Iterable[Vary] = (),
+        cache: Cache | None = None,
+        backend: CacheBackend | str | None = None,
+        name: str | None = None,
+        condition: Callable[[Any], bool] | None = None,
+        cache_exceptions: type[Exception] | tuple[type[Exception], ...] = (),
+        negative_ttl: Duration = None,
+        lock_timeout: Duration = None,
+        strict: bool = False,
+        jitter: float = 0.0,
+    ) -> BatchDecorator: ...
     def batch(
         self,
         function: Any = None,
@@ -200,23 +257,12 @@ def _decorate(function: Any, options: FunctionOptions, choose: Callable[[], Cach
     if isinstance(function, staticmethod):
         return staticmethod(_decorate(function.__func__, options, choose))
     if isinstance(function, classmethod):
-        return CachedClassMethod(_decorate(function.__func__, options, choose))
+        return classmethods.CachedClassMethod(_decorate(function.__func__, options, choose))
     _check(function)
-    return make_wrapper(FunctionCore(function, options, choose))
-
-
-if TYPE_CHECKING:
-    _ClassMethod = classmethod[Any, Any, Any]
-else:
-    _ClassMethod = classmethod
-
-
-class CachedClassMethod(_ClassMethod):
-    """`@cached` above `@classmethod`: binds the cached function to the class it is called on."""
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Bind to the class."""
-        return self.__func__.__get__(type_of(instance) if owner is None else owner)
+    core = FunctionCore(function, options, choose)
+    if not classmethods.CHAINS and core.parameters.positional[:1] not in ((), ("self",)):
+        classmethods.bind_in_class(function, is_cached)
+    return make_wrapper(core)
 
 
 def _check(function: Any) -> None:

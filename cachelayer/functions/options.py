@@ -12,6 +12,7 @@ from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import ConfigurationError, OptionTypeError
 from cachelayer.flow.freshness import PLAIN, Freshness
 from cachelayer.values.kinds import type_of
+from cachelayer.values.serializers import Serializer, check_serializer
 
 
 class _NotGiven:
@@ -71,8 +72,10 @@ class FunctionOptions:
     hard_timeout: float | None = None
     lock: str = LOCAL
     batch: bool = False
+    serializer: str | Serializer = "auto"
 
     def __post_init__(self) -> None:
+        check_serializer(self.serializer)
         if self.ttl is not NOT_GIVEN and not callable(self.ttl):
             self._put("ttl", parse_duration(self.ttl))
         for name in _DURATIONS:

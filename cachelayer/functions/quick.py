@@ -22,7 +22,6 @@ from cachelayer.flows import arun, run
 from cachelayer.functions.core import Binding, FunctionCore, Place
 from cachelayer.outcomes import Outcome
 from cachelayer.values.codecs import Failure
-from cachelayer.values.snapshot import snapshot
 
 #: Stands for "go through the flow": no function returns it.
 _OTHERWISE: Any = object()
@@ -153,11 +152,11 @@ class Quick:
         # A plain function's ttl is no callable.
         ttl = cast("float | None", binding.policy.ttl)
         make_entry, counters, refused = storage.entry, binding.counters, self._refused
+        keep = binding.policy.codec.keep
 
         def settle(flight: Flight, value: Any, seconds: float, args: tuple[Any, ...], place: Place) -> None:
-            # A plain function caches no exceptions, so that its values are kept by `snapshot` as they are.
             try:
-                kept = snapshot(value)
+                kept = keep(value)
                 now = clock()
                 expires = NEVER if ttl is None else now + ttl
                 entry = make_entry(flight.key, kept, expires, now, seconds, flight.tags)

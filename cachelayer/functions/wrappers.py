@@ -1,221 +1,41 @@
 """What users hold: cached functions and bound cached methods, sync and async.
 
 All of them are thin: calls go through the compiled hit path, everything else to the `FunctionCore`. A sync and an
-async class each drive the same flows with their own driver.
+async class each drive the same flows with their own driver: see `controls`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import types
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Concatenate,
-    Generic,
-    NamedTuple,
-    ParamSpec,
-    Self,
-    TypeVar,
-    cast,
-    overload,
-)
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar, overload
 
 import msgspec
 import wrapt
 
-from cachelayer.context import is_bypassed
-from cachelayer.flow.lookups import Result
-from cachelayer.flows import arun, run
 from cachelayer.functions.batch import item_annotation, make_batch, make_batch_async
 from cachelayer.functions.compiled import Bind, Shape, compile_bound_call, compile_call
-from cachelayer.functions.core import Binding, CacheInfo, FunctionCore
+from cachelayer.functions.controls import (
+    AsyncBatchControls,
+    AsyncControls,
+    AsyncGeneratorControls,
+    BatchControls,
+    GeneratorControls,
+    SyncControls,
+    in_order,
+)
+from cachelayer.functions.core import Binding, FunctionCore
 from cachelayer.functions.generators import collector, make_replay, make_replay_async, run_annotation
 from cachelayer.functions.parameters import Call
-from cachelayer.functions.quick import give, make_slow, make_slow_async
-from cachelayer.stats import RouteStats
+from cachelayer.functions.quick import make_slow, make_slow_async
+from cachelayer.values.kinds import type_of
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
 T = TypeVar("T")
-
-
-class Controls(Generic[P, R]):
-    """What sync and async cached callables have in common; never awaitable."""
-
-    __slots__ = ()
-
-    def _core(self) -> FunctionCore:
-        raise NotImplementedError
-
-    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        raise NotImplementedError
-
-    def _shown(self, stored: Any) -> Any:
-        """Return what users see of a stored value."""
-        return stored
-
-    def _kept(self, shown: Any) -> Any:
-        """Return what is stored of a value that a user gives."""
-        return shown
-
-    def key_for(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Return the key of this call; raises KeyingError where an argument cannot be keyed."""
-        return self._core().key_of(*self._bind(args, kwargs))
-
-    def explain_key(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, str]:
-        """Return each parameter with its part of the key, "" where it has none."""
-        core = self._core()
-        return core.keys.explain(*self._bind(args, kwargs), method=core.is_method)
-
-    def stats(self) -> RouteStats:
-        """Return how this function's lookups ended. Functions of one label count together."""
-        return self._core().stats()
-
-    def cache_info(self) -> CacheInfo:
-        """Return hits, misses, maxsize and currsize, as `functools.lru_cache` does."""
-        return self._core().info()
-
-    def cache_clear(self) -> None:
-        """Remove every entry of this function and let `cache_info` start from zero, as `functools` does."""
-        run(self._core().invalidate_all())
-        self._core().forget_counts()
-
-    def cache_parameters(self) -> dict[str, Any]:
-        """Return `maxsize`, `typed` (always True) and `ttl` in seconds, None for ever."""
-        info, policy = self.cache_info(), self._core().binding().policy
-        return {"maxsize": info.maxsize, "typed": True, "ttl": policy.ttl}
-
-
-class SyncControls(Controls[P, R]):
-    """Control of a cached sync function."""
-
-    __slots__ = ()
-
-    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Remove this call's entry, and keep a computation of it under way from being stored."""
-        return run(self._core().invalidate(self._bind(args, kwargs)))
-
-    def invalidate_all(self) -> int:
-        """Remove every entry of this function, in O(1); return how many, 0 where the store cannot tell."""
-        return run(self._core().invalidate_all())
-
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Compute this call now, store the result and return it."""
-        return cast(R, self._shown(run(self._core().refresh(self._bind(args, kwargs))).give()))
-
-    def peek(self, *args: P.args, **kwargs: P.kwargs) -> R | None:
-        """Return the stored result of this call, or None; computes and counts nothing."""
-        return cast("R | None", self._shown(run(self._core().peek(self._bind(args, kwargs), None))))
-
-    def set(self, value: R, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Store `value` as this call's result; whether it was stored."""
-        return run(self._core().set(self._kept(value), self._bind(args, kwargs)))
-
-    def many(self, items: Iterable[Any], /, *args: Any, **kwargs: Any) -> list[R]:
-        """Return the results of calls that differ in their first argument: one bulk read for all that are stored.
-
-        Args:
-            items: the first argument of each call.
-            args: what all calls have beside it.
-            kwargs: what all calls have beside it.
-        """
-        call: Any = self
-        asked = list(items)
-        found = self._found([self._bind((item, *args), kwargs) for item in asked])
-        return [
-            call(item, *args, **kwargs) if result is None else cast(R, give(result))
-            for item, result in zip(asked, found, strict=True)
-        ]
-
-    def _found(self, calls: list[Call]) -> list[Result | None]:
-        return [None] * len(calls) if is_bypassed() else run(self._core().find_many(calls))
-
-    def uncached(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function itself: no reads, writes or counts."""
-        bound, keywords = self._bind(args, kwargs)
-        return cast(R, self._core().function(*bound, **keywords))
-
-
-class AsyncControls(Controls[P, R]):
-    """Control of a cached async function: see `SyncControls`, here awaitable."""
-
-    __slots__ = ()
-
-    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Remove this call's entry, and keep a computation of it under way from being stored."""
-        return await arun(self._core().invalidate(self._bind(args, kwargs)))
-
-    async def invalidate_all(self) -> int:
-        """Remove every entry of this function, in O(1); return how many, 0 where the store cannot tell."""
-        return await arun(self._core().invalidate_all())
-
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Compute this call now, store the result and return it."""
-        return cast(R, self._shown((await arun(self._core().refresh(self._bind(args, kwargs)))).give()))
-
-    async def peek(self, *args: P.args, **kwargs: P.kwargs) -> R | None:
-        """Return the stored result of this call, or None; computes and counts nothing."""
-        return cast("R | None", self._shown(await arun(self._core().peek(self._bind(args, kwargs), None))))
-
-    async def set(self, value: R, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Store `value` as this call's result; whether it was stored."""
-        return await arun(self._core().set(self._kept(value), self._bind(args, kwargs)))
-
-    async def many(self, items: Iterable[Any], /, *args: Any, **kwargs: Any) -> list[R]:
-        """Return the results of calls that differ in their first argument: see `SyncControls.many`.
-
-        What is missing is computed at the same time, each in a call of its own.
-        """
-        call: Any = self
-        asked = list(items)
-        found = await self._found([self._bind((item, *args), kwargs) for item in asked])
-
-        async def one(item: Any, result: Result | None) -> R:
-            return cast(R, await call(item, *args, **kwargs) if result is None else give(result))
-
-        return await asyncio.gather(*map(one, asked, found))
-
-    async def _found(self, calls: list[Call]) -> list[Result | None]:
-        return [None] * len(calls) if is_bypassed() else await arun(self._core().find_many(calls))
-
-    async def uncached(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function itself: no reads, writes or counts."""
-        bound, keywords = self._bind(args, kwargs)
-        return cast(R, await self._core().function(*bound, **keywords))
-
-
-class _Runs:
-    """What is stored of a generator is its `Run`; what users see of that are its items."""
-
-    __slots__ = ()
-
-    def _shown(self, stored: Any) -> Any:
-        return None if stored is None else stored[0]
-
-    def _kept(self, shown: Any) -> Any:
-        return list(shown), None
-
-
-class GeneratorControls(_Runs, SyncControls[P, list[T]], Generic[P, T]):
-    """Control of a cached generator function: results are lists of its items."""
-
-    __slots__ = ()
-
-
-class AsyncGeneratorControls(_Runs, AsyncControls[P, list[T]], Generic[P, T]):
-    """Control of a cached async generator function: results are lists of its items."""
-
-    __slots__ = ()
-
-    async def uncached(self, *args: P.args, **kwargs: P.kwargs) -> list[T]:
-        """Run the generator itself to its end: no reads, writes or counts."""
-        return [item async for item in self._core().function(*self._bind(args, kwargs)[0], **kwargs)]
-
 
 # -- bound ------------------------------------------------------------------------------------------------------
 
@@ -262,43 +82,39 @@ class _Bound(msgspec.Struct, eq=False):
 
 
 class BoundCachedFunction(SyncControls[P, R]):
-    """A cached sync method on an instance: call it as the method, control it without naming the instance."""
+    """A cached sync method on an instance or class: call it as the method, control it without naming the instance."""
 
     __slots__ = ()
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return the cached result, or call the method."""
-        raise NotImplementedError
 
 
 class BoundAsyncCachedFunction(AsyncControls[P, R]):
-    """A cached async method on an instance."""
+    """A cached async method on an instance or class."""
 
     __slots__ = ()
-
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return the cached result, or call and await the method."""
-        raise NotImplementedError
 
 
 class BoundCachedGenerator(GeneratorControls[P, T]):
-    """A cached generator method on an instance."""
+    """A cached generator method on an instance or class."""
 
     __slots__ = ()
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, Any]:
-        """Yield the cached items, or those of the method."""
-        raise NotImplementedError
 
 
 class BoundAsyncCachedGenerator(AsyncGeneratorControls[P, T]):
-    """A cached async generator method on an instance."""
+    """A cached async generator method on an instance or class."""
 
     __slots__ = ()
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
-        """Yield the cached items, or those of the method."""
-        raise NotImplementedError
+
+class BoundCachedBatch(BatchControls[P, R]):
+    """A cached sync batch method on an instance or class."""
+
+    __slots__ = ()
+
+
+class BoundAsyncCachedBatch(AsyncBatchControls[P, R]):
+    """A cached async batch method on an instance or class."""
+
+    __slots__ = ()
 
 
 # -- functions --------------------------------------------------------------------------------------------------
@@ -314,6 +130,12 @@ if TYPE_CHECKING:
         _self_core: FunctionCore
 
         def __init__(self, wrapped: Any, wrapper: Any) -> None: ...
+
+    # How `__get__` is understood: a function whose first parameter takes the class that it is found on is a class
+    # method; one whose first parameter takes the instance is a method; what takes neither is a static method.
+    # mypy objects that not all of these classes take a class first, and is told to ignore it.
+    _TakesClass = Callable[Concatenate[type[S], Q], Any]
+    _Takes = Callable[Concatenate[S, Q], Any]
 else:
     _FunctionWrapper = wrapt.FunctionWrapper
 
@@ -351,73 +173,119 @@ class _Wrapper(_FunctionWrapper):
 class CachedFunction(_Wrapper, SyncControls[P, R]):
     """A cached sync function: call it as the function it wraps."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return the cached result, or call the function."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
 
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
-    @overload
-    def __get__(
-        self: CachedFunction[Concatenate[S, Q], R], instance: S, owner: type | None = None
-    ) -> BoundCachedFunction[Q, R]: ...
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Bind to an instance."""
-        raise NotImplementedError
+        @overload
+        def __get__(  # type: ignore[misc]
+            self: _TakesClass[S, Q], instance: S | None, owner: type[S]
+        ) -> BoundCachedFunction[Q, R]: ...
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+        @overload
+        def __get__(
+            self: _Takes[S, Q], instance: S, owner: type | None = None
+        ) -> BoundCachedFunction[Q, R]: ...
+        @overload
+        def __get__(self, instance: object, owner: type | None = None) -> Self: ...
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
 
 
 class AsyncCachedFunction(_Wrapper, AsyncControls[P, R]):
-    """A cached async function: call it as the function it wraps."""
+    """A cached async function."""
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return the cached result, or call and await the function."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
 
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
-    @overload
-    def __get__(
-        self: AsyncCachedFunction[Concatenate[S, Q], R], instance: S, owner: type | None = None
-    ) -> BoundAsyncCachedFunction[Q, R]: ...
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Bind to an instance."""
-        raise NotImplementedError
+        @overload
+        def __get__(  # type: ignore[misc]
+            self: _TakesClass[S, Q], instance: S | None, owner: type[S]
+        ) -> BoundAsyncCachedFunction[Q, R]: ...
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+        @overload
+        def __get__(
+            self: _Takes[S, Q], instance: S, owner: type | None = None
+        ) -> BoundAsyncCachedFunction[Q, R]: ...
+        @overload
+        def __get__(self, instance: object, owner: type | None = None) -> Self: ...
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
 
 
 class CachedGenerator(_Wrapper, GeneratorControls[P, T]):
-    """A cached generator function: call it as the function it wraps."""
+    """A cached generator function."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, Any]:
-        """Yield the cached items, or those of the function."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
 
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
-    @overload
-    def __get__(
-        self: CachedGenerator[Concatenate[S, Q], T], instance: S, owner: type | None = None
-    ) -> BoundCachedGenerator[Q, T]: ...
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Bind to an instance."""
-        raise NotImplementedError
+        @overload
+        def __get__(  # type: ignore[misc]
+            self: _TakesClass[S, Q], instance: S | None, owner: type[S]
+        ) -> BoundCachedGenerator[Q, T]: ...
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+        @overload
+        def __get__(
+            self: _Takes[S, Q], instance: S, owner: type | None = None
+        ) -> BoundCachedGenerator[Q, T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type | None = None) -> Self: ...
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
 
 
 class AsyncCachedGenerator(_Wrapper, AsyncGeneratorControls[P, T]):
-    """A cached async generator function: call it as the function it wraps."""
+    """A cached async generator function."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
-        """Yield the cached items, or those of the function."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
 
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
-    @overload
-    def __get__(
-        self: AsyncCachedGenerator[Concatenate[S, Q], T], instance: S, owner: type | None = None
-    ) -> BoundAsyncCachedGenerator[Q, T]: ...
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Bind to an instance."""
-        raise NotImplementedError
+        @overload
+        def __get__(  # type: ignore[misc]
+            self: _TakesClass[S, Q], instance: S | None, owner: type[S]
+        ) -> BoundAsyncCachedGenerator[Q, T]: ...
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+        @overload
+        def __get__(
+            self: _Takes[S, Q], instance: S, owner: type | None = None
+        ) -> BoundAsyncCachedGenerator[Q, T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type | None = None) -> Self: ...
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
+
+
+class CachedBatch(_Wrapper, BatchControls[P, R]):
+    """A cached sync batch function."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(  # type: ignore[misc]
+            self: _TakesClass[S, Q], instance: S | None, owner: type[S]
+        ) -> BoundCachedBatch[Q, R]: ...
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+        @overload
+        def __get__(self: _Takes[S, Q], instance: S, owner: type | None = None) -> BoundCachedBatch[Q, R]: ...
+        @overload
+        def __get__(self, instance: object, owner: type | None = None) -> Self: ...
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
+
+
+class AsyncCachedBatch(_Wrapper, AsyncBatchControls[P, R]):
+    """A cached async batch function."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(  # type: ignore[misc]
+            self: _TakesClass[S, Q], instance: S | None, owner: type[S]
+        ) -> BoundAsyncCachedBatch[Q, R]: ...
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+        @overload
+        def __get__(
+            self: _Takes[S, Q], instance: S, owner: type | None = None
+        ) -> BoundAsyncCachedBatch[Q, R]: ...
+        @overload
+        def __get__(self, instance: object, owner: type | None = None) -> Self: ...
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
 
 
 class _Kind(NamedTuple):
@@ -432,9 +300,9 @@ class _Kind(NamedTuple):
 
 def _kind(function: Callable[..., Any], *, batch: bool) -> _Kind:
     if batch and inspect.iscoroutinefunction(function):
-        return _Kind(make_batch_async, AsyncCachedFunction, BoundAsyncCachedFunction, is_async=True)
+        return _Kind(make_batch_async, AsyncCachedBatch, BoundAsyncCachedBatch, is_async=True)
     if batch:
-        return _Kind(make_batch, CachedFunction, BoundCachedFunction)
+        return _Kind(make_batch, CachedBatch, BoundCachedBatch)
     if inspect.isasyncgenfunction(function):
         return _Kind(make_replay_async, AsyncCachedGenerator, BoundAsyncCachedGenerator, is_generator=True)
     if inspect.isgeneratorfunction(function):
@@ -450,7 +318,7 @@ def make_wrapper(core: FunctionCore) -> Any:
     if kind.is_generator:
         core.origin, core.annotation_of = collector(core.function), run_annotation
     if core.options.batch:
-        core.annotation_of = item_annotation
+        core.origin, core.annotation_of = _of_one(core), item_annotation
     direct = not (kind.is_generator or core.options.batch or core.keys.vary)
     shape = Shape(core.python_name, kind.is_async, direct, bool(core.options.tags), core.freshness)
     slow = kind.make_slow(core)
@@ -460,6 +328,35 @@ def make_wrapper(core: FunctionCore) -> Any:
     wrapper = type(f"Cached_{core.function.__name__}", (kind.function,), namespace)(core)
     core.set_wrapper(wrapper)
     return wrapper
+
+
+def is_cached(function: Any) -> bool:
+    """Tell whether it is the wrapper of a cached function."""
+    return issubclass(type_of(function), _Wrapper)
+
+
+def _of_one(core: FunctionCore) -> Callable[..., Any]:
+    """Return what gives a batch function's value for one item: for `refresh`."""
+    function = core.function
+
+    def asked(args: tuple[Any, ...]) -> tuple[Any, ...]:
+        place = int(core.is_method)
+        return (*args[:place], [args[place]], *args[place + 1 :])
+
+    def of(given: Any, args: tuple[Any, ...]) -> Any:
+        return in_order(given, asked(args)[int(core.is_method)])[0]
+
+    if inspect.iscoroutinefunction(function):
+
+        async def aone(*args: Any, **kwargs: Any) -> Any:
+            return of(await function(*asked(args), **kwargs), args)
+
+        return aone
+
+    def one(*args: Any, **kwargs: Any) -> Any:
+        return of(function(*asked(args), **kwargs), args)
+
+    return one
 
 
 def _getter(core: FunctionCore, slow: Callable[..., Any], shape: Shape, controls: Any) -> Callable[..., Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from cachelayer.errors import DecodingError, EncodingError
+from cachelayer.errors import EncodingError
 from cachelayer.values.exceptions import decode_exception, encode_exception, put_together, take_apart
-from cachelayer.values.numbers import EXCEPTION, LOCAL, TREE, TYPED
+from cachelayer.values.numbers import EXCEPTION, LOCAL, TREE
+from cachelayer.values.serializers import Serializer, make_form
 from cachelayer.values.snapshot import Snapshot, snapshot
 from cachelayer.values.tree import decode_tree, encode_tree
-from cachelayer.values.typed import TypedCodec
 
 
 class Codec(Protocol):
@@ -39,54 +39,70 @@ class Failure:
 
 
 class ValueCodec:
-    """Results of a function: by plain exact types first, then by the return annotation.
+    """Results of a function, by a serializer, and its exceptions.
 
     Args:
         annotation: returns the function's return annotation, or None; asked at the first value that needs it,
             since the names in it may be defined after the function.
         exceptions: the exception classes that may be cached.
+        serializer: as `@cached` takes it.
+
+    Raises:
+        ConfigurationError: there is no serializer of that name.
+        OptionTypeError: it is no serializer.
     """
 
     def __init__(
-        self, annotation: Callable[[], Any] | None = None, exceptions: Iterable[type[BaseException]] = ()
+        self,
+        annotation: Callable[[], Any] | None = None,
+        exceptions: Iterable[type[BaseException]] = (),
+        serializer: str | Serializer = "auto",
     ) -> None:
-        self._annotation = annotation
         self._exceptions = tuple(exceptions)
-        self._typed: TypedCodec | None = None
+        self._form = make_form(serializer, annotation or _nothing)
+        self._encode, self._decode = self._form.encode, self._form.decode
+        #: Plain values take a shorter way, which is the way of most.
+        self._is_auto = serializer == "auto"
 
     def keep(self, value: Any) -> Snapshot:
         """Return the value kept for this process, or raise EncodingError."""
-        return snapshot(value) if type(value) is not Failure else _keep_failure(value)
+        if type(value) is Failure:
+            return _keep_failure(value)
+        try:
+            return snapshot(value)
+        except EncodingError as error:
+            return self._keep_bytes(value, error)
 
     def encode(self, value: Any) -> tuple[int, bytes]:
         """Return the codec's number and the value's bytes, or raise EncodingError."""
         if type(value) is Failure:
             return EXCEPTION, encode_exception(value.error)
-        try:
-            return TREE, encode_tree(value)
-        except EncodingError as plain:
-            return TYPED, self._by_annotation(plain).encode(value)
+        if self._is_auto:
+            try:
+                return TREE, encode_tree(value)
+            except EncodingError:
+                pass  # It is not plain.
+        return self._encode(value)
 
     def decode(self, codec: int, data: bytes) -> Any:
         """Return the value, or raise DecodingError."""
-        if codec == TREE:
+        if codec == TREE and self._is_auto:
             return decode_tree(data)
         if codec == EXCEPTION:
             return Failure(decode_exception(data, self._exceptions))
-        if codec != TYPED:
-            raise DecodingError(f"codec {codec} is not known here")
-        try:
-            return self._by_annotation(None).decode(data)
-        except EncodingError as error:
-            raise DecodingError(str(error)) from None
+        return self._decode(codec, data)
 
-    def _by_annotation(self, plain: EncodingError | None) -> TypedCodec:
-        if self._typed is None:
-            annotation = self._annotation() if self._annotation else None
-            if annotation is None:
-                raise plain or EncodingError("there is no return annotation to decode by")
-            self._typed = TypedCodec(annotation)
-        return self._typed
+    def _keep_bytes(self, value: Any, error: EncodingError) -> Snapshot:
+        """Keep what pickle cannot copy as the bytes that a store would get: there may be a codec for it."""
+        try:
+            number, data = self._encode(value)
+        except EncodingError:
+            raise error from None
+        return Snapshot(data, lambda kept: self._decode(number, kept), None, LOCAL, len(data))
+
+
+def _nothing() -> None:
+    return None
 
 
 def _keep_failure(failure: Failure) -> Snapshot:

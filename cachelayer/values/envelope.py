@@ -1,9 +1,11 @@
 """The envelope around every value in a byte store: version, codec, times, tags with their generations, label.
 
 All that the engine needs to judge an entry travels inside the value, so that any store of bytes will do. An envelope
-of an unknown version is not an error but a miss: old and new code can share a store.
+of an unknown version is not an error but a miss: old and new code can share a store. What is done to it on its way
+to a shared store, compression and signature, is in `sealing`.
 
-    magic 0xC1 "L" | version | codec | created | fresh_until | expires | cost | number of tags | label length
+    magic 0xC1 "L" | version | codec | compression
+    created | fresh_until | expires | cost | number of tags | label length
     then each tag (name length, name, generation length, generation), the label, the payload, a CRC-32 of all before it
 """
 
@@ -19,7 +21,7 @@ from cachelayer.errors import DecodingError, EncodingError
 
 VERSION: Final = 1
 _MAGIC: Final = b"\xc1L"
-_HEAD: Final = struct.Struct("<2sBBddddHH")
+_HEAD: Final = struct.Struct("<2sBBBddddHH")
 _TAG: Final = struct.Struct("<HB")
 
 _CHECKSUM_SIZE: Final = 4
@@ -32,14 +34,15 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A value's bytes with what the engine must know about them.
 
     Attributes:
-        codec: the number of the codec that made `payload`.
-        payload: the encoded value.
+        codec: the number of the codec that made the value's bytes.
+        payload: these bytes, compressed or not.
         created: epoch seconds of the computation's end.
         fresh_until: epoch seconds of the soft expiry.
         expires: epoch seconds of the hard expiry.
         cost: seconds that the computation took.
         tags: names with the generation each had when the computation began.
         label: the route, or "".
+        compression: how `payload` is compressed; 0 where it is not.
     """
 
     codec: int
@@ -50,6 +53,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     cost: float = 0.0
     tags: tuple[tuple[str, bytes], ...] = ()
     label: str = ""
+    compression: int = 0
 
 
 def pack(envelope: Envelope) -> bytes:
@@ -60,6 +64,7 @@ def pack(envelope: Envelope) -> bytes:
             _MAGIC,
             VERSION,
             envelope.codec,
+            envelope.compression,
             envelope.created,
             envelope.fresh_until,
             envelope.expires,
@@ -82,13 +87,15 @@ def unpack(data: bytes) -> Envelope:
     if not isinstance(data, bytes):
         raise DecodingError(f"not bytes but {type(data).__name__}")
     try:
-        magic, version, codec, created, fresh_until, expires, cost, tag_count, label_size = _HEAD.unpack_from(
-            data
+        magic, version, codec, compression, created, fresh_until, expires, cost, tag_count, label_size = (
+            _HEAD.unpack_from(data)
         )
         if magic != _MAGIC or version != VERSION:
             raise DecodingError("not an envelope of this version")
         if _checksum(memoryview(data)[:-_CHECKSUM_SIZE]) != data[-_CHECKSUM_SIZE:]:
-            raise DecodingError("damaged or truncated envelope")
+            raise DecodingError(
+                "damaged or truncated envelope, or a signed one where no secret keys are given"
+            )
         tags, place = _unpack_tags(data, tag_count)
         end = place + label_size
         if end > len(data) - _CHECKSUM_SIZE:
@@ -96,7 +103,8 @@ def unpack(data: bytes) -> Envelope:
         label = data[place:end].decode()
     except (struct.error, UnicodeDecodeError) as error:
         raise DecodingError(f"damaged envelope: {error}") from None
-    return Envelope(codec, data[end:-_CHECKSUM_SIZE], created, fresh_until, expires, cost, tags, label)
+    payload = data[end:-_CHECKSUM_SIZE]
+    return Envelope(codec, payload, created, fresh_until, expires, cost, tags, label, compression)
 
 
 def _checksum(data: bytes | memoryview) -> bytes:

@@ -7,26 +7,40 @@ written as they are. Exact types only: a subclass would come back as its base.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
-from decimal import Decimal
 from typing import Any, Final
-from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.values.kinds import type_of
+from cachelayer.values.nodes import (
+    READERS,
+    WRITERS,
+    Reader,
+    Reading,
+    Writer,
+    Writing,
+    add_node,
+    find_writer,
+    refuse,
+)
 
 _AS_IS: Final = frozenset({type(None), bool, float, str, bytes})
+_TEXT: Final = frozenset({str})
+_BRANCHES: Final = frozenset({list, dict})
 _INT64: Final = range(-(2**63), 2**64)
 _DEEPEST: Final = 200
 
-_encode = msgspec.msgpack.encode
-_decode = msgspec.msgpack.decode
+pack_plain: Final = msgspec.msgpack.encode
+unpack_plain: Final = msgspec.msgpack.decode
 
-LIST, TUPLE, SET, FROZENSET, DICT, INT, COMPLEX, DECIMAL, DATETIME, DATE, TIME, TIMEDELTA, UUID_ = range(13)
+LIST, TUPLE, SET, FROZENSET, DICT, INT = range(6)
+OBJECT: Final = 13
+
+
+def is_plain(kind: type) -> bool:
+    """Whether values of a type are written without anything said about it."""
+    return kind in _AS_IS or find_writer(kind) is not None
 
 
 def encode_tree(value: Any) -> bytes:
@@ -36,15 +50,18 @@ def encode_tree(value: Any) -> bytes:
         EncodingError: the value, or something in it, is of no type that is known to come back as it was.
     """
     try:
-        return _encode(_down(value, 0))
-    except (ValueError, OverflowError, UnicodeEncodeError) as error:
+        kind = type_of(value)
+        is_leaf = kind in _AS_IS or (kind is int and value in _INT64)
+        return pack_plain(value if is_leaf else down(value, 0, None))
+    except (ValueError, OverflowError) as error:
         raise EncodingError(f"cannot be encoded: {error}") from None
 
 
 def decode_tree(data: bytes) -> Any:
     """Return the value that `encode_tree` made `data` from, or raise DecodingError."""
     try:
-        return _up(_decode(data))
+        node = unpack_plain(data)
+        return up(node, None) if type(node) in _BRANCHES else node
     except DecodingError:
         raise
     # Foreign bytes can break a constructor in any way; whichever way, they are not a value of ours.
@@ -52,104 +69,92 @@ def decode_tree(data: bytes) -> Any:
         raise DecodingError(f"damaged value: {error}") from None
 
 
-def _down(value: Any, depth: int) -> Any:
+def down(value: Any, depth: int, known: Writing | None) -> Any:
+    """Return what MessagePack writes as it is, of a value at some depth; raises EncodingError, or as `pack_plain`."""
     kind = type_of(value)
     if kind in _AS_IS or (kind is int and value in _INT64):
         return value
-    writer = _WRITERS.get(kind)
-    if writer is None:
-        raise EncodingError(f"{kind.__module__}.{kind.__qualname__} has no safe encoding")
     if depth > _DEEPEST:
         raise EncodingError(f"nested deeper than {_DEEPEST} levels")
-    return writer(value, depth + 1)
+    writer = WRITERS.get(kind) or find_writer(kind)
+    if writer is not None:
+        return writer(value, depth + 1, known)
+    if known is None:
+        raise refuse(kind)
+    return known.write(value, depth + 1)
 
 
-def _up(node: Any) -> Any:
+def up(node: Any, known: Reading | None) -> Any:
+    """Return the value of what MessagePack read; raises anything for what is none of ours."""
     kind = type_of(node)
-    if kind is dict:
-        return {key: _up(item) for key, item in node.items()}
-    return _READERS[node[0]](node[1:]) if kind is list else node
+    if kind is list:
+        return READERS[node[0]](node[1:], known)
+    if kind is not dict or _BRANCHES.isdisjoint(map(type_of, node.values())):
+        return node
+    return {key: up(item, known) if type(item) in _BRANCHES else item for key, item in node.items()}
 
 
-def _items(code: int) -> Callable[[Any, int], Any]:
-    return lambda value, depth: [code, *(_down(item, depth) for item in value)]
-
-
-def _down_dict(value: dict[Any, Any], depth: int) -> Any:
-    if all(type(key) is str for key in value):
-        return {key: _down(item, depth) for key, item in value.items()}
-    return [DICT, *(_down(part, depth) for pair in value.items() for part in pair)]
-
-
-def _up_dict(parts: list[Any]) -> Any:
-    flat = [_up(part) for part in parts]
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _down_zone(zone: tzinfo | None) -> Any:
-    if zone is None:
-        return None
-    if type(zone) is timezone:
-        offset, name = zone.utcoffset(None), zone.tzname(None)
-        named = name if timezone(offset).tzname(None) != name else None
-        return {"offset": offset.total_seconds(), "name": named}
-    if type(zone) is ZoneInfo and getattr(zone, "key", None):
-        return zone.key
-    raise EncodingError(f"time zone {zone!r} has no safe encoding: use timezone.utc or ZoneInfo")
-
-
-def _up_zone(zone: Any) -> tzinfo | None:
-    if zone is None:
-        return None
-    if isinstance(zone, str):
-        return ZoneInfo(zone)
-    offset, name = timedelta(seconds=zone["offset"]), zone["name"]
-    if name is not None:
-        return timezone(offset, name)
-    return timezone(offset) if offset else UTC
-
-
-def _down_moment(code: int) -> Callable[[Any, int], Any]:
-    return lambda value, _: [
-        code,
-        value.replace(tzinfo=None).isoformat(),
-        value.fold,
-        _down_zone(value.tzinfo),
+def _all_down(items: Any, depth: int, known: Writing | None) -> list[Any]:
+    # Most items are leaves: to look at their type here saves a call for each.
+    return [
+        item
+        if (kind := type_of(item)) in _AS_IS or (kind is int and item in _INT64)
+        else down(item, depth, known)
+        for item in items
     ]
 
 
-def _up_moment(kind: Any) -> Callable[[list[Any]], Any]:
-    return lambda parts: kind.fromisoformat(parts[0]).replace(fold=parts[1], tzinfo=_up_zone(parts[2]))
+def all_up(parts: list[Any], known: Reading | None) -> list[Any]:
+    """Return the values of several nodes."""
+    if _BRANCHES.isdisjoint(map(type_of, parts)):
+        return parts
+    return [up(part, known) if type(part) in _BRANCHES else part for part in parts]
 
 
-_WRITERS: Final[dict[type, Callable[[Any, int], Any]]] = {
-    list: _items(LIST),
-    tuple: _items(TUPLE),
-    set: _items(SET),
-    frozenset: _items(FROZENSET),
-    dict: _down_dict,
-    int: lambda value, _: [INT, hex(value)],
-    complex: lambda value, _: [COMPLEX, value.real, value.imag],
-    Decimal: lambda value, _: [DECIMAL, str(value)],
-    datetime: _down_moment(DATETIME),
-    date: lambda value, _: [DATE, value.isoformat()],
-    time: _down_moment(TIME),
-    timedelta: lambda value, _: [TIMEDELTA, value.days, value.seconds, value.microseconds],
-    UUID: lambda value, _: [UUID_, value.bytes],
-}
+def write_items(code: int) -> Writer:
+    """Return the writer of a collection."""
+    return lambda value, depth, known: [code, *_all_down(value, depth, known)]
 
-_READERS: Final[dict[int, Callable[[list[Any]], Any]]] = {
-    LIST: lambda parts: [_up(part) for part in parts],
-    TUPLE: lambda parts: tuple(_up(part) for part in parts),
-    SET: lambda parts: {_up(part) for part in parts},
-    FROZENSET: lambda parts: frozenset(_up(part) for part in parts),
-    DICT: _up_dict,
-    INT: lambda parts: int(parts[0], 16),
-    COMPLEX: lambda parts: complex(parts[0], parts[1]),
-    DECIMAL: lambda parts: Decimal(parts[0]),
-    DATETIME: _up_moment(datetime),
-    DATE: lambda parts: date.fromisoformat(parts[0]),
-    TIME: _up_moment(time),
-    TIMEDELTA: lambda parts: timedelta(parts[0], parts[1], parts[2]),
-    UUID_: lambda parts: UUID(bytes=parts[0]),
-}
+
+def _write_dict(value: dict[Any, Any], depth: int, known: Writing | None) -> Any:
+    if _TEXT.issuperset(map(type_of, value)):
+        return {
+            key: item
+            if (kind := type_of(item)) in _AS_IS or (kind is int and item in _INT64)
+            else down(item, depth, known)
+            for key, item in value.items()
+        }
+    return write_pairs(DICT)(value, depth, known)
+
+
+def write_pairs(code: int) -> Writer:
+    """Return the writer of a mapping with keys of any type."""
+    return lambda value, depth, known: [
+        code,
+        *_all_down((part for pair in value.items() for part in pair), depth, known),
+    ]
+
+
+def read_pairs(parts: list[Any], known: Reading | None) -> dict[Any, Any]:
+    """Return the mapping of keys and values that take turns."""
+    flat = all_up(parts, known)
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _read_object(parts: list[Any], known: Reading | None) -> Any:
+    if known is None:
+        raise DecodingError("an instance of a class that is not known here")
+    return known.read(parts)
+
+
+def _add(number: int, kind: type, write: Writer, read: Reader) -> None:
+    add_node(number, kind.__name__, read, {kind: write})
+
+
+_add(LIST, list, write_items(LIST), all_up)
+_add(TUPLE, tuple, write_items(TUPLE), lambda parts, known: tuple(all_up(parts, known)))
+_add(SET, set, write_items(SET), lambda parts, known: set(all_up(parts, known)))
+_add(FROZENSET, frozenset, write_items(FROZENSET), lambda parts, known: frozenset(all_up(parts, known)))
+_add(DICT, dict, _write_dict, read_pairs)  # one with str keys is its own node
+_add(INT, int, lambda value, depth, known: [INT, hex(value)], lambda parts, _: int(parts[0], 16))
+add_node(OBJECT, "object", _read_object)

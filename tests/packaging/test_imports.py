@@ -6,7 +6,8 @@ import sys
 import pytest
 
 FOREIGN = {
-    "anyio", "click", "django", "fastapi", "flask", "gunicorn", "httpx", "numpy", "opentelemetry",
+    "anyio", "click", "django", "fastapi", "flask", "gunicorn", "httpx", "numpy", "opentelemetry", "pandas",
+    "pyarrow", "zstandard",
     "prometheus_client", "pydantic", "pymemcache", "pytest", "redis", "rich", "starlette", "trio", "uvicorn",
     "werkzeug",
 }  # fmt: skip

@@ -22,6 +22,7 @@ envelopes = st.builds(
     cost=st.floats(0, 1e6),
     tags=st.lists(st.tuples(st.text(max_size=10), st.binary(max_size=16)), max_size=4).map(tuple),
     label=st.text(max_size=20),
+    compression=st.integers(0, 255),
 )
 
 
