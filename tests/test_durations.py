@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cachelayer.durations import parse_duration
 from cachelayer.errors import CacheLayerError, ConfigurationError, OptionTypeError
+from tests.naming import named
 
 
 class Ttl(IntEnum):
@@ -74,7 +75,7 @@ def test_a_value_that_is_no_duration_is_refused(value):
 
 
 @pytest.mark.parametrize(
-    "value", [True, False, b"5m", [], {}, object(), 5j, Decimal(5), Fraction(1, 2), ("5m",)], ids=repr
+    "value", [True, False, b"5m", [], {}, object(), 5j, Decimal(5), Fraction(1, 2), ("5m",)], ids=named
 )
 def test_another_type_is_refused(value):
     """Other types raise a TypeError that names the option, the type and what works; True is not one second."""

@@ -47,7 +47,8 @@ class Run:
         """Run the whole suite with the given Python command and keep its report."""
         report = SCRATCH / f"{self.name}.xml"
         self.reports.append(report)
-        self(*python, "-m", "pytest", f"--junitxml={report}", cwd=cwd, **environment)
+        parallel = ("--numprocesses=auto", "--dist=worksteal")
+        self(*python, "-m", "pytest", *parallel, f"--junitxml={report}", cwd=cwd, **environment)
 
     def environment(self, directory: Path, python: object, *packages: object) -> Path:
         """Return the Python of a virtual environment with these packages, given as pip arguments."""

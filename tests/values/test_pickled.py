@@ -24,6 +24,7 @@ from cachelayer.values.pickled import PickleCodec
 from cachelayer.values.sameness import is_same
 from cachelayer.values.schema import digest
 from cachelayer.values.serializers import PickleSerializer
+from tests.naming import named
 
 
 @dataclasses.dataclass
@@ -75,7 +76,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=named)
 def test_plain_values_come_back(value):
     """20: what Python brings along is allowed."""
     copy = PickleCodec().decode(PickleCodec().encode(value))
@@ -123,7 +124,7 @@ def test_a_module_lends_only_its_own_classes():
 
 
 @pytest.mark.parametrize(
-    "value", [Point(1), [Graph()], Point, print, os.system, os.getcwd, lambda: 1, os], ids=str
+    "value", [Point(1), [Graph()], Point, print, os.system, os.getcwd, lambda: 1, os], ids=named
 )
 def test_what_is_not_allowed_is_refused_when_it_is_written(value):
     """20: EncodingError, which names the class and the remedy, rather than a miss for ever."""
@@ -216,7 +217,7 @@ def test_only_pickle_reads_pickles():
         ValueCodec(None, (), "pickle").decode(TREE, b"\x01")
 
 
-@pytest.mark.parametrize("allow", [Point, "os", [7], [print]], ids=str)
+@pytest.mark.parametrize("allow", [Point, "os", [7], [print]], ids=named)
 def test_a_wrong_allow_list_is_refused(allow):
     """Bad input: one class instead of a list, or what is no class."""
     with pytest.raises(OptionTypeError, match="allow "):

@@ -12,6 +12,7 @@ from cachelayer.values.codecs import Failure, ValueCodec
 from cachelayer.values.numbers import JSON, OWN, PICKLE, RAW, TEXT, TREE, TYPED
 from cachelayer.values.sealing import Sealing
 from cachelayer.values.serializers import PickleSerializer
+from tests.naming import named
 
 
 @dataclasses.dataclass
@@ -88,7 +89,7 @@ def test_what_would_not_come_back_is_refused(serializer, annotation, value, mess
         codec(serializer, annotation).encode(value)
 
 
-@pytest.mark.parametrize("serializer", ["auto", "msgspec", "json", "raw", "pickle", Reverse()], ids=str)
+@pytest.mark.parametrize("serializer", ["auto", "msgspec", "json", "raw", "pickle", Reverse()], ids=named)
 @pytest.mark.parametrize("number", range(12))
 def test_bytes_that_are_none_of_theirs_are_refused(serializer, number):
     """21: of whatever codec they say they are, they are a value or a DecodingError."""
@@ -100,7 +101,7 @@ def test_bytes_that_are_none_of_theirs_are_refused(serializer, number):
         assert (serializer, number) in {("raw", RAW), ("raw", TEXT), ("auto", TREE)}
 
 
-@pytest.mark.parametrize("serializer", ["auto", "msgspec", "json", "raw", "pickle", Reverse()], ids=str)
+@pytest.mark.parametrize("serializer", ["auto", "msgspec", "json", "raw", "pickle", Reverse()], ids=named)
 def test_exceptions_are_cached_with_any_serializer(serializer):
     """29: a cached exception does not depend on how results are stored."""
     number, data = codec(serializer).encode(Failure(KeyError("k")))
@@ -182,7 +183,7 @@ class Dangerous(Reverse):
     needs_signature = True
 
 
-@pytest.mark.parametrize("serializer", ["pickle", PickleSerializer(), Dangerous()], ids=str)
+@pytest.mark.parametrize("serializer", ["pickle", PickleSerializer(), Dangerous()], ids=named)
 def test_a_shared_store_without_signatures_takes_no_pickles(serializer):
     """Issue 4, 2: ConfigurationError that names the remedy; signed or in one's own process it works."""
     with pytest.raises(

@@ -14,6 +14,7 @@ from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.values.codecs import Failure, ValueCodec
 from cachelayer.values.numbers import TREE, TYPED
 from cachelayer.values.typed import TypedCodec
+from tests.naming import named
 
 
 class Level(enum.IntEnum):
@@ -113,14 +114,14 @@ def test_every_value_is_checked_not_the_first_alone():
         codec.encode([Sub(1.0)])
 
 
-@pytest.mark.parametrize("annotation", [object, type("Plain", (), {}), list[object()], 7], ids=repr)
+@pytest.mark.parametrize("annotation", [object, type("Plain", (), {}), list[object()], 7], ids=named)
 def test_an_annotation_that_cannot_be_decoded_to_is_refused(annotation):
     """21: with an error that names it, or at the first value."""
     with pytest.raises(EncodingError):
         TypedCodec(annotation).encode(Base(1.0))
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x81\xa1y\x01", b"\x01", b"\x81\xa1x\xa1z"], ids=repr)
+@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x81\xa1y\x01", b"\x01", b"\x81\xa1x\xa1z"], ids=named)
 def test_bytes_that_do_not_fit_any_more_are_refused(data):
     """21: a class whose schema changed is a DecodingError."""
     codec = TypedCodec(Base)
