@@ -43,6 +43,13 @@ _FACTORIES: Final[dict[str, Any]] = {
 }
 
 
+def _write_path(path: pathlib.PurePath, depth: int, known: Any) -> Any:
+    # Windows paths such as //./ do not come back from their own text on every Python.
+    if type(path)(str(path)) != path:
+        raise EncodingError(f"{path!r} does not come back as it was")
+    return [PATH, type(path).__name__, str(path)]
+
+
 # -- times --------------------------------------------------------------------------------------------------------
 
 
@@ -165,7 +172,7 @@ _add(
 )
 _add(RANGE, range, _write_range, _with(range))
 _add(FRACTION, Fraction, _write_fraction, _with(Fraction))
-add_node(PATH, "path", _from_name(_PATHS), dict.fromkeys(_PATHS.values(), _by_name(PATH)))
+add_node(PATH, "path", _from_name(_PATHS), dict.fromkeys(_PATHS.values(), _write_path))
 add_node(IP, "address", _from_name(_ADDRESSES), dict.fromkeys(_ADDRESSES.values(), _by_name(IP)))
 _add(
     ORDERED_DICT,

@@ -45,7 +45,10 @@ hashables = st.recursive(
         st.ip_addresses(),
         st.builds(range, st.integers(-(2**70), 2**70), st.integers(-9, 9), st.integers(1, 9)),
         st.builds(pathlib.PurePosixPath, st.text("ab/.", max_size=5)),
-        st.builds(pathlib.PureWindowsPath, st.text("ab\\.", max_size=5)),
+        # Some, such as //./ on Python 3.11, do not come back from their own text.
+        st.builds(pathlib.PureWindowsPath, st.text("ab\\.", max_size=5)).filter(
+            lambda path: pathlib.PureWindowsPath(str(path)) == path
+        ),
         st.timezone_keys().map(zoneinfo.ZoneInfo),
     ),
     lambda inner: st.one_of(st.lists(inner, max_size=3).map(tuple), st.frozensets(inner, max_size=3)),
