@@ -41,6 +41,61 @@ SHOWN = {
         computing
         2 misses, 49 collapsed, hit rate 96%
     """,
+    "stale_while_revalidate": """
+        at first: 20
+        a minute later, at once: 20
+        and once it is computed: 21
+        hours later, when the service is away: 21
+        1 hit, 1 stale, 1 in spite of an error, 1 miss
+    """,
+    "vary_by_language": """
+        computing
+        hello Ann
+        computing
+        hei Ann
+        hello Ann
+        hei Ann
+    """,
+    "invalidation_wins": """
+        who asked before it was sold: 1
+        who asks afterwards: 0
+    """,
+    "after_the_transaction": """
+        asking the database
+        Ann
+        a transaction that is committed:
+        asking the database
+        Bo
+        one that is rolled back:
+        a user needs a name
+        Bo
+    """,
+    "cached_batch": """
+        one query for [1, 2]
+        {1: 'pen', 2: 'paper'}
+        one query for [3, 99]
+        {1: 'pen', 2: 'paper', 3: 'ink'}
+        one query for [2]
+        {3: 'ink', 2: 'paper', 1: 'pen'}
+    """,
+    "cached_generator": """
+        computing
+        half-way, which stores nothing: 2
+        computing
+        to its end: 2 3 5 7 11 13 17 19
+        again: 2 3 5 7 11 13 17 19
+    """,
+    "disk_backend": """
+        the first process:
+        computing
+        2262 primes
+        the second process:
+        2262 primes
+    """,
+    "one_of_many_processes": """
+        4 answers: {'report of 2024'}
+        computed by: 1
+    """,
     "starlette_app": f"""
         2262 primes | {MISS}
         2262 primes | {HIT}

@@ -9,7 +9,7 @@ import pytest
 
 from cachelayer import bypass, cached
 from cachelayer.functions import generators
-from tests.functions.support import COLOURS, STORES, World
+from tests.functions.support import COLOURS, REAL_STORES, STORES, World
 
 
 class Numbers:
@@ -247,3 +247,214 @@ def test_typed_items_come_back_through_bytes():
     assert list(points()) == list(points()) == [Point(1, 2), Point(3, 4)]
     assert points.stats().hit == 1
     assert dataclasses.is_dataclass(points.peek()[0])
+
+
+# -- one run for concurrent callers -----------------------------------------------------------------------------
+
+
+def gated(world, **options):
+    """Return a cached async generator that waits before its second item, and what holds and counts it."""
+    state = {"gate": asyncio.Event(), "began": asyncio.Event(), "runs": 0, "closed": 0}
+
+    @cached(cache=world.cache, name=f"gated {id(state)}", **options)
+    async def numbers():
+        state["runs"] += 1
+        state["began"].set()
+        try:
+            yield [1]
+            await state["gate"].wait()
+            yield [2]
+        finally:
+            state["closed"] += 1
+
+    return numbers, state
+
+
+async def collect(run):
+    """Return the items of a run."""
+    return [item async for item in run]
+
+
+def test_callers_of_one_loop_share_a_run(store):
+    """Tasks that ask at the same time get the items of one run, each its own copies, whenever they come in (17)."""
+    world = World("async", store)
+
+    async def scenario():
+        numbers, state = gated(world)
+        first = numbers()
+        item = await anext(first)
+        item.append("changed")
+        others = [asyncio.create_task(collect(numbers())) for _ in range(5)]
+        state["gate"].set()
+        assert await collect(first) == [[2]]
+        assert await asyncio.gather(*others) == [[[1], [2]]] * 5
+        assert (state["runs"], state["closed"]) == (1, 1)
+        assert await collect(numbers()) == [[1], [2]]
+        stats = numbers.stats()
+        # Over a store with I/O some come when the run has ended.
+        assert (stats.miss, stats.collapsed + stats.hit) == (1, 6)
+        assert stats.collapsed == 5 or store in REAL_STORES
+
+    asyncio.run(scenario())
+
+
+def test_the_run_goes_on_when_its_first_caller_leaves(store):
+    """Who joined gets all items, and they are stored, though the one who began has gone (17, 31)."""
+    world = World("async", store)
+
+    async def scenario():
+        numbers, state = gated(world)
+        first = numbers()
+        await anext(first)
+        second = numbers()
+        assert await anext(second) == [1]
+        await first.aclose()
+        state["gate"].set()
+        assert await collect(second) == [[2]]
+        assert await numbers.peek() == [[1], [2]]
+        assert state["runs"] == 1
+
+    asyncio.run(scenario())
+
+
+def test_the_run_ends_when_everybody_has_left(store):
+    """A run that nobody follows is closed, and stores nothing (17)."""
+    world = World("async", store)
+
+    async def scenario():
+        numbers, state = gated(world)
+        runs = [numbers(), numbers()]
+        for run in runs:
+            await anext(run)
+        for run in runs:
+            await run.aclose()
+        assert state["closed"] == 1
+        assert await numbers.peek() is None
+        assert numbers.stats().reasons == {"abandoned": 2}
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_caller_harms_nobody(store):
+    """Cancelling the one who waits for an item leaves the others their run (17, 31)."""
+    world = World("async", store)
+
+    async def scenario():
+        numbers, state = gated(world)
+        tasks = [asyncio.create_task(collect(numbers())) for _ in range(3)]
+        await state["began"].wait()
+        tasks[0].cancel()
+        state["gate"].set()
+        assert await asyncio.gather(*tasks[1:]) == [[[1], [2]]] * 2
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[0]
+
+    asyncio.run(scenario())
+
+
+def test_who_comes_after_an_invalidation_gets_a_run_of_its_own(store):
+    """A run that was begun before the invalidation is not joined after it (17, 34)."""
+    world = World("async", store)
+
+    async def scenario():
+        numbers, state = gated(world)
+        first = numbers()
+        await anext(first)
+        await numbers.invalidate()
+        second = numbers()
+        await anext(second)
+        assert state["runs"] == 2
+        state["gate"].set()
+        assert await collect(first) == await collect(second) == [[2]]
+
+    asyncio.run(scenario())
+
+
+def test_an_error_is_raised_to_every_follower(store):
+    """Followers get the items before the error, and the error (17, 31)."""
+    world = World("async", store)
+
+    async def scenario():
+        gate = asyncio.Event()
+
+        @cached(cache=world.cache, name="failing")
+        async def failing():
+            yield 1
+            await gate.wait()
+            raise LookupError("no more")
+
+        async def follow():
+            run = failing()
+            seen = [await anext(run)]
+            with pytest.raises(LookupError, match="no more"):
+                await anext(run)
+            return seen
+
+        tasks = [asyncio.create_task(follow()) for _ in range(3)]
+        await asyncio.sleep(0)
+        gate.set()
+        assert await asyncio.gather(*tasks) == [[1]] * 3
+        assert failing.stats().error == 3
+
+    asyncio.run(scenario())
+
+
+def test_a_generator_that_asks_for_itself_does_not_wait_for_itself(store):
+    """Re-entry runs a generator of its own (17, 33)."""
+    world = World("async", store)
+
+    async def scenario():
+        depth = []
+
+        @cached(cache=world.cache, name="recursive")
+        async def recursive():
+            depth.append(None)
+            if len(depth) < 3:
+                async for item in recursive():
+                    yield item
+            yield len(depth)
+
+        assert await collect(recursive()) == [3, 3, 3]
+
+    asyncio.run(scenario())
+
+
+def test_a_generator_may_hold_a_timeout_over_its_items(store):
+    """It runs in one task from end to end, so that blocks which belong to a task may span its items (17)."""
+    world = World("async", store)
+
+    async def scenario():
+        @cached(cache=world.cache, name="timed")
+        async def timed():
+            async with asyncio.timeout(60):
+                for number in range(3):
+                    await asyncio.sleep(0)
+                    yield number
+
+        assert await asyncio.gather(*(collect(timed()) for _ in range(3))) == [[0, 1, 2]] * 3
+
+    asyncio.run(scenario())
+
+
+def test_a_long_run_forgets_what_everybody_has_had(monkeypatch):
+    """Beyond what can be stored, items are let go once all followers have had them (17)."""
+    monkeypatch.setattr(generators, "MOST_ITEMS", 3)
+    world = World("async", "memory")
+
+    async def scenario():
+        @cached(cache=world.cache, name="endless")
+        async def endless():
+            for number in range(1000):
+                yield number
+
+        held = []
+        async for _ in endless():
+            runs = [
+                each for each in gc.get_objects() if type(each).__name__ == "SharedRun" and not each.ended
+            ]
+            held.append(max((len(each._items) for each in runs), default=0))
+            if len(held) == 20:
+                break
+        assert max(held) <= 5
+
+    asyncio.run(scenario())
