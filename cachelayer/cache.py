@@ -108,7 +108,7 @@ class Cache:
                 `stale_if_error` says so, and computed anew otherwise.
 
         Returns:
-            The number of entries, 0 where the store cannot tell.
+            The number of entries, 0 where the store cannot tell. One that has several of the tags counts for each.
         """
         return run(self._invalidation(tags, soft=soft))
 

@@ -25,6 +25,7 @@ import msgspec
 from cachelayer.backends.base import CacheBackend
 from cachelayer.backends.null import NullBackend
 from cachelayer.cache import Cache, changing_cache, choose_cache, follow_default
+from cachelayer.context import bypasses, is_bypassed
 from cachelayer.errors import DecodingError, EncodingError, OptionTypeError
 from cachelayer.events import CacheEvent, EventKind
 from cachelayer.flow.flights import Flight
@@ -212,6 +213,8 @@ class Bound:
 
     def find_here(self, request: Request) -> Answer | Exchange:
         """Look a request up in a store that is local."""
+        if bypasses and is_bypassed():
+            return self._pass(request)
         began = perf_counter()
         plan = plan_lookup(request, self.policy)
         if plan.key is None:
@@ -224,6 +227,8 @@ class Bound:
 
     def find(self, request: Request) -> Flow[Answer | Exchange]:
         """Do what `find_here` does, for any store."""
+        if bypasses and is_bypassed():
+            return self._pass(request)
         began = perf_counter()
         plan = plan_lookup(request, self.policy)
         if plan.key is None:
@@ -233,6 +238,13 @@ class Bound:
             variant, index = variant_of(found, plan), found
             found = index if variant is None else (yield from self.read(plan, variant)) or index
         return self._decide(plan, found, index, began)
+
+    def _pass(self, request: Request) -> Exchange:
+        """Let the application answer, and count that caching is off."""
+        began, plan = perf_counter(), plan_lookup(request, self.policy)
+        if plan.key is not None:
+            plan = msgspec.structs.replace(plan, key=None, reason=Reason.DISABLED)
+        return Exchange(self, plan, began)
 
     def read(self, plan: Plan, key: str) -> Flow[Entry | None]:
         """Return the entry under `key`; what cannot be decoded is none."""
@@ -304,10 +316,7 @@ class Disabled(Bound):
 
     def find_here(self, request: Request) -> Exchange:
         """Let the application answer."""
-        began, plan = perf_counter(), plan_lookup(request, self.policy)
-        if plan.key is not None:
-            plan = msgspec.structs.replace(plan, key=None, reason=Reason.DISABLED)
-        return Exchange(self, plan, began)
+        return self._pass(request)
 
     def find(self, request: Request) -> Flow[Answer | Exchange]:
         """Do what `find_here` does."""

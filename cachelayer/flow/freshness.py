@@ -87,6 +87,11 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
         """Whether there is more to a value's age than fresh and gone."""
         return msgspec.structs.replace(self, jitter=0.0) != PLAIN
 
+    @property
+    def last_resort(self) -> float:
+        """Seconds, after all others, for which a value is served only where the origin fails or takes too long."""
+        return self.stale_if_error - self.stale_while_revalidate
+
     def times(self, now: float, ttl: float | None) -> tuple[float, float]:
         """Return when a value stored now stops being fresh, and when it is gone; epoch seconds."""
         if ttl is None:

@@ -10,7 +10,12 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Mapping
-from typing import Any, Final
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, ClassVar, Final
+from uuid import UUID
 
 from cachelayer.errors import ConfigurationError, KeyingError
 from cachelayer.functions.encoding import UnkeyableError, encode
@@ -19,6 +24,8 @@ _PUNCTUATION: Final = frozenset("_-.@+")
 _PLAIN: Final = frozenset(string.ascii_letters + string.digits) | _PUNCTUATION
 _RESERVED: Final = frozenset("%'<>")
 _formatter: Final = string.Formatter()
+#: What stands in a tag as its own text.
+_TEXTS: Final = (str, int, float, Decimal, UUID, date, PurePath)
 
 
 class Template:
@@ -32,6 +39,9 @@ class Template:
     Raises:
         ConfigurationError: a field names no parameter, has a conversion or format, or two are not separated.
     """
+
+    #: What a literal cannot contain, since it stands around values.
+    _reserved: ClassVar[frozenset[str]] = _RESERVED
 
     def __init__(self, text: str, parameters: frozenset[str], owner: str) -> None:
         self.text, self._owner = text, owner
@@ -51,7 +61,7 @@ class Template:
         for literal, field, spec, conversion in parsed:
             if field is not None:
                 self._check(field, bool(spec or conversion), parameters)
-            if _RESERVED & set(literal):
+            if self._reserved & set(literal):
                 raise ConfigurationError(f"{self._owner}: {self.text!r} cannot contain any of % ' < >")
             parts.append((literal, field))
         return parts
@@ -101,6 +111,25 @@ class Template:
 
     def _escape(self, text: str) -> str:
         return "".join(letter if letter in self._safe else _percent(letter) for letter in text)
+
+
+class TagTemplate(Template):
+    """A tag: what one would write oneself, `f"user:{user_id}"`.
+
+    Other than for keys, nothing is lost where two values give one text: both are invalidated then. So texts, numbers,
+    UUIDs, dates and paths stand as they are, and an enum's member as its value; only what has no text of its own is
+    encoded.
+    """
+
+    _reserved = frozenset()
+
+    def _separators(self) -> frozenset[str]:
+        return frozenset()
+
+    def _show(self, value: Any) -> str:
+        if isinstance(value, Enum):
+            value = value.value
+        return str(value) if isinstance(value, _TEXTS) else f"<{encode(value)}>"
 
 
 def _percent(letter: str) -> str:

@@ -1,6 +1,11 @@
 """Key and tag templates, and keys by a callable: acceptance functions.md 7."""
 
+import enum
 import types
+from datetime import date
+from decimal import Decimal
+from pathlib import PurePosixPath
+from uuid import UUID
 
 import pytest
 
@@ -105,8 +110,18 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("template", "message"), BAD.values(), ids=BAD)
-@pytest.mark.parametrize("option", ["key", "tags"])
+# A tag may be ambiguous: more is invalidated then.
+AMBIGUOUS = ("nothing between fields", "only letters between fields", "reserved", "quote")
+BAD_TAGS = {name: case for name, case in BAD.items() if name not in AMBIGUOUS}
+
+
+@pytest.mark.parametrize(
+    ("option", "template", "message"),
+    [
+        *(pytest.param("key", *case, id=f"key-{name}") for name, case in BAD.items()),
+        *(pytest.param("tags", *case, id=f"tags-{name}") for name, case in BAD_TAGS.items()),
+    ],
+)
 def test_a_template_that_cannot_work_raises_at_decoration(option, template, message):
     """7: unknown parameters and ambiguous templates are named where they are written, with option and function."""
     value = template if option == "key" else [template]
@@ -121,3 +136,59 @@ def test_a_key_of_another_type_raises_at_decoration(key):
     """Bad input: key= is a template or a callable."""
     with pytest.raises(OptionTypeError, match="must be a template or a callable"):
         cached(cache=Cache(), key=key)(lambda x: None)
+
+
+class Colour(enum.Enum):
+    """A colour."""
+
+    RED = "red"
+
+
+class Level(enum.IntEnum):
+    """A level."""
+
+    HIGH = 3
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (7, "7"),
+        ("7", "7"),
+        ("", ""),
+        ("a b/ü:c", "a b/ü:c"),
+        (1.5, "1.5"),
+        (Decimal("1.50"), "1.50"),
+        (UUID(int=42), "00000000-0000-0000-0000-00000000002a"),
+        (date(2026, 1, 31), "2026-01-31"),
+        (PurePosixPath("a/b"), "a/b"),
+        (Colour.RED, "red"),
+        (Level.HIGH, "3"),
+    ],
+    ids=repr,
+)
+def test_an_argument_in_a_tag_is_what_it_is_in_a_text(value, text):
+    """A tag is invalidated by the text that one would write for it (38)."""
+    cache = Cache()
+    function = cached(cache=cache, tags=["item:{item}"])(lambda item: "value")
+    function(value)
+    assert cache.invalidate_tags(f"item:{text}") == 1
+    assert function.peek(value) is None
+
+
+def test_what_has_no_text_of_its_own_stands_in_its_keys_form():
+    """A list in a tag is encoded as in a key, rather than by a repr that may be anything (38)."""
+    cache = Cache()
+    function = cached(cache=cache, key="key", tags=["items:{items}"])(lambda items: "value")
+    function([1])
+    assert cache.invalidate_tags("items:[1]") == 0
+    with pytest.raises(KeyingError, match="tags="):
+        function(object())
+
+
+def test_fields_of_a_tag_need_nothing_between_them():
+    """Two fields may touch in a tag: at worst too much is invalidated (38)."""
+    cache = Cache()
+    function = cached(cache=cache, tags=["{one}{two}"])(lambda one, two: "value")
+    function("a", "b")
+    assert cache.invalidate_tags("ab") == 1
