@@ -47,7 +47,8 @@ class Run:
         """Run the whole suite with the given Python command and keep its report."""
         report = SCRATCH / f"{self.name}.xml"
         self.reports.append(report)
-        parallel = ("--numprocesses=auto", "--dist=worksteal")
+        # By file: the examples of a page build on each other.
+        parallel = ("--numprocesses=auto", "--dist=loadfile")
         self(*python, "-m", "pytest", *parallel, f"--junitxml={report}", cwd=cwd, **environment)
 
     def environment(self, directory: Path, python: object, *packages: object) -> Path:

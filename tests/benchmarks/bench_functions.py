@@ -14,6 +14,7 @@ import cachebox
 import cachetools
 
 from cachelayer import Cache, InMemoryBackend, cached
+from cachelayer.testing import FakeClock
 from tests.benchmarks.runner import Case, compare, show, statement
 
 SMALL: dict[str, Any] = {"id": 7, "name": "Ada", "active": True, "score": 9.5}
@@ -90,6 +91,27 @@ def bench_hit_tagged() -> None:
         {"functools.lru_cache": statement("f(1)", f=plain), "cachelayer": statement("f(1)", f=tagged)}
     )
     show("hit, one tag", rows)
+
+
+def bench_hit_stale() -> None:
+    """A stale hit, while the one refresh is under way."""
+    clock, released = FakeClock(), threading.Event()
+
+    def compute(number: int) -> int:
+        if clock() > began:
+            released.wait()
+        return number
+
+    began = clock()
+    ours = cached(ttl=10, stale_while_revalidate=60, cache=Cache(InMemoryBackend(clock=clock)))(compute)
+    ours(1)
+    clock.advance(20)
+    try:
+        plain = functools.lru_cache(None)(lambda number: number)
+        cases = {"functools.lru_cache": plain, "cachelayer": ours}
+        show("stale hit", compare({name: statement("f(1)", f=function) for name, function in cases.items()}))
+    finally:
+        released.set()
 
 
 def bench_hit_async() -> None:
