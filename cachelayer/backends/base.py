@@ -60,6 +60,8 @@ class CacheBackend(ABC):
     shared: ClassVar[bool] = True
     #: Seconds within which each sync call ends by itself, by the store's own time limits; None where there are none.
     timeout: float | None = None
+    #: Whether it tells the log by itself, once, that it has gone away.
+    tells_when_away: bool = False
 
     # -- the six ----------------------------------------------------------------------------------------------
 
@@ -112,7 +114,10 @@ class CacheBackend(ABC):
 
     def delete_many(self, keys: Iterable[str]) -> int:
         """Remove the keys; return how many were there."""
-        return sum(self.delete(key) for key in keys)
+        wanted = list(keys)
+        for key in wanted:
+            check_key(key)
+        return sum(self.delete(key) for key in wanted)
 
     def keys(self, pattern: str | None = None) -> list[str]:
         """Return the keys, or those that match a glob: `*`, `?`, `[ab]`, `[!a]`; `[*]` is a literal star."""

@@ -53,6 +53,16 @@ def new_generation() -> bytes:
     return time.time_ns().to_bytes(8, "big") + secrets.token_bytes(8)
 
 
+def first_generation() -> bytes:
+    """Return 16 bytes that were never used before, for a name that was not invalidated at any time yet."""
+    return bytes(8) + secrets.token_bytes(8)
+
+
+def changed_at(generation: bytes) -> int:
+    """Return when the generation was made or softened last: epoch nanoseconds by the clock of who did it."""
+    return int.from_bytes(generation[-_SIZE : 8 - _SIZE], "big")
+
+
 def softened(generation: bytes) -> bytes:
     """Return a generation under which what carries `generation` is stale, and not dead."""
     return generation[:_SIZE] + new_generation()

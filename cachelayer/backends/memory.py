@@ -219,6 +219,8 @@ class InMemoryBackend(DirectBackend):
         metadata: Metadata | None = None,
     ) -> bool:
         """Store `value` only if every key in `expected` holds just these bytes now, atomically."""
+        for name in expected:
+            check_key(name)
         with self.table.lock:
             if any(self._peek(name) != old for name, old in expected.items()):
                 return False

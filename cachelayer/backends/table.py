@@ -23,6 +23,7 @@ import msgspec
 
 from cachelayer.backends.computing import Computation, Computing
 from cachelayer.backends.expiry import ExpiryQueue
+from cachelayer.backends.invalidations import Invalidations, Watch
 from cachelayer.backends.policies import EvictionPolicy, make_policy
 from cachelayer.clock import Clock
 from cachelayer.counters import FREE_THREADED, Counter
@@ -155,6 +156,7 @@ class EntryTable:
         self._tags: weakref.WeakValueDictionary[str, Tag] = weakref.WeakValueDictionary()
         self._groups: weakref.WeakValueDictionary[str, Group] = weakref.WeakValueDictionary()
         self._condemned: deque[Group] = deque()
+        self._invalidations = Invalidations()
         self._requeue_at = 1024
         self._last_created = 0.0
         self._shortcut_hits: list[Counter] = []
@@ -280,6 +282,7 @@ class EntryTable:
         count = 0
         with self.lock:
             for name in names:
+                self._invalidations.note(name)
                 tag, group = self._tags.pop(name, None), self._groups.get(name)
                 if tag is not None:
                     tag.die()
@@ -289,6 +292,17 @@ class EntryTable:
                         del self._groups[name]
                         self._condemn(group)
         return count
+
+    def watch(self) -> Watch:
+        """Begin to watch for tags that are not known yet."""
+        with self.lock:
+            return self._invalidations.watch()
+
+    def late_tags(self, names: Iterable[str], watch: Watch) -> tuple[Tag, ...] | None:
+        """Return the living tags called `names`; None where one was invalidated since the watch began."""
+        with self.lock:
+            listed = tuple(names)
+            return None if self._invalidations.have_met(listed, watch) else tuple(map(self.tag, listed))
 
     def _condemn(self, group: Group) -> None:
         group.alive = False

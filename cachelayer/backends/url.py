@@ -18,6 +18,8 @@ _CREDENTIALS: Final = re.compile(
 )
 _SECRET: Final = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
 
+_FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
 BackendFactory = Callable[[SplitResult], CacheBackend]
 
 #: Other distributions add schemes here: an entry point named for the scheme, that is a `BackendFactory`.
@@ -53,6 +55,12 @@ def mask_password(url: str) -> str:
     return _SECRET.sub(r"\1***", _CREDENTIALS.sub(r"\1***@", url))
 
 
+def mask_passwords(text: str) -> str:
+    """Return `text`, such as an error's, with the passwords of the URLs in it shown as ***."""
+    # Word by word: what comes after a URL may have an "@" of its own.
+    return re.sub(r"\S+", lambda word: mask_password(word[0]), text)
+
+
 def query_options(parts: SplitResult, known: Mapping[str, Callable[[str], object]]) -> dict[str, Any]:
     """Return a URL's query parameters as options, each converted by its function in `known`."""
     options: dict[str, Any] = {}
@@ -63,9 +71,18 @@ def query_options(parts: SplitResult, known: Mapping[str, Callable[[str], object
             )
         try:
             options[name] = known[name](text)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{name}={error}") from None
         except ValueError:
             raise ConfigurationError(f"{name}={text!r} in {parts.scheme}:// URL is not a number") from None
     return options
+
+
+def flag(text: str) -> bool:
+    """Return what a query parameter says that is on or off."""
+    if text.lower() not in _FLAGS:
+        raise ConfigurationError(f"{text!r}: give true or false")
+    return _FLAGS[text.lower()]
 
 
 #: Scheme -> where its `BackendFactory` is: imported when it is first asked for.
@@ -83,7 +100,11 @@ _BUILTIN: Final[dict[str, str]] = {
     "tiered": "cachelayer.backends.tiered:from_url",
     "unix": "cachelayer.backends.redis.backend:from_url",
     "valkey": "cachelayer.backends.redis.backend:from_url",
+    "valkey+cluster": "cachelayer.backends.redis.backend:from_url",
+    "valkey+sentinel": "cachelayer.backends.redis.backend:from_url",
     "valkeys": "cachelayer.backends.redis.backend:from_url",
+    "valkeys+cluster": "cachelayer.backends.redis.backend:from_url",
+    "valkeys+sentinel": "cachelayer.backends.redis.backend:from_url",
 }
 
 

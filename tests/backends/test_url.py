@@ -6,6 +6,7 @@ from urllib.parse import SplitResult
 
 import pytest
 
+from cachelayer import backends
 from cachelayer.backends import InMemoryBackend, backend_from_url, url
 from cachelayer.backends.url import mask_password, query_options
 from cachelayer.errors import ConfigurationError, OptionTypeError
@@ -118,7 +119,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_registered_scheme_is_found():
     """Another distribution's scheme works like one of ours, and is listed."""
     assert isinstance(backend_from_url("third://?size=5"), MinimalBackend)
-    with pytest.raises(ConfigurationError, match="memory://.*, third://"):
+    with pytest.raises(ConfigurationError, match=r"memory://.*, third://"):
         backend_from_url("nosuch://")
     with pytest.raises(ConfigurationError, match="unknown option 'other' in third:// URL"):
         backend_from_url("third://?other=5")
@@ -141,3 +142,15 @@ def test_an_installed_distribution_registers_its_scheme(tmp_path: Path, monkeypa
 def test_a_builtin_scheme_cannot_be_taken_over():
     """memory:// is ours whatever is installed."""
     assert isinstance(backend_from_url("memory://"), InMemoryBackend)
+
+
+@pytest.mark.parametrize("name", sorted(set(backends.__all__) - {"backend_from_url"}))
+def test_a_backend_is_found_where_one_looks_first(name):
+    """`from cachelayer.backends import RedisBackend` works, and needs no client library (26)."""
+    assert isinstance(getattr(backends, name), type)
+
+
+def test_what_is_no_backend_is_no_attribute():
+    """A mistake in a name is told as usual."""
+    with pytest.raises(AttributeError, match="no attribute 'ReddisBackend'"):
+        backends.ReddisBackend  # noqa: B018 - the look is what is tested

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import random
 import statistics
 import threading
@@ -18,13 +17,19 @@ from rich.table import Table
 
 from cachelayer import Cache, cached
 from cachelayer.backends.base import CacheBackend
+from cachelayer.backends.redis import RedisBackend
 from tests.backends.tiers import Worker
+from tests.servers.processes import HOST
+from tests.servers.redis import RedisServer
 
 #: Keys that are drawn from, by zipf: the number n is asked for n + 1 times less often than the number 0.
 KEYS: Final = 2_000
+#: Keys where they are to expire, or to be lost, all at once.
+FEW: Final = 200
+PROCESSES: Final = 4
+MakeBackend = Callable[[], CacheBackend]
 _DRAWN: Final = 50_000
 _HEAD_START: Final = 0.05  # seconds until all begin, so that all have been told
-_VERSIONS: Final = 1_024  # of each key, whose times are remembered
 
 
 def draw(seed: int) -> Iterator[int]:
@@ -44,10 +49,10 @@ class Station:
         calls: what can be done, by name; each takes the number of a key.
         caches: the caches behind them, by name.
         made: when (monotonic seconds) a function behind a cache was called: an entry a call.
-        truth: what functions compute from, where it changes.
+        extra: what else a benchmark needs there.
     """
 
-    truth: Truth
+    extra: Any
 
     def __init__(self, equip: Callable[[Station], None]) -> None:
         self.stack = ExitStack()
@@ -56,23 +61,25 @@ class Station:
         self.made: list[float] = []
         equip(self)
 
-    def add(self, name: str, backend: CacheBackend, compute: Callable[[int], Any], **options: Any) -> None:
+    def add(
+        self, called: str, backend: CacheBackend, compute: Callable[[int], Any], /, **options: Any
+    ) -> None:
         """Add calls of a cached function over the backend.
 
         Args:
-            name: of the calls.
+            called: the name of the calls.
             backend: closed at the end.
             compute: the function.
             options: those of `@cached`.
         """
-        cache = self.caches[name] = Cache(backend)
+        cache = self.caches[called] = Cache(backend)
         self.stack.callback(cache.close)
 
         def work(number: int) -> Any:
             self.made.append(time.monotonic())
             return compute(number)
 
-        self.calls[name] = cached(cache=cache, **{"ttl": 600, "name": "row", **options})(work)
+        self.calls[called] = cached(cache=cache, **{"ttl": 600, "name": "row", **options})(work)
 
     def close(self) -> None:
         """Close what it works with."""
@@ -99,6 +106,39 @@ def wait_for(moment: float) -> None:
     time.sleep(max(0.0, moment - time.monotonic()))
 
 
+# -- what they work with ----------------------------------------------------------------------------------------
+
+
+def row(number: int) -> dict[str, Any]:
+    """Return what most functions return."""
+    return {"id": number, "name": "Ada", "active": True, "score": 9.5}
+
+
+def of_one_key(call: Callable[[int], Any]) -> Callable[[int], Any]:
+    """Return the call for one key, whichever is drawn."""
+    return lambda number: call(0)
+
+
+def of_few_keys(call: Callable[[int], Any]) -> Callable[[int], Any]:
+    """Return the call for `FEW` keys."""
+    return lambda number: call(number % FEW)
+
+
+def on_redis(server: RedisServer) -> RedisBackend:
+    """Return a backend that takes a machine which is busy with other things for no outage."""
+    return RedisBackend(server.url, timeout=5)
+
+
+def cluster_url(ports: Sequence[int]) -> str:
+    """Return the URL of a cluster on this host."""
+    return "redis+cluster://" + ",".join(f"{HOST}:{port}" for port in ports)
+
+
+def names_of(station: Station) -> list[str]:
+    """Return what can be called there."""
+    return list(station.calls)
+
+
 # -- calls as fast as they go -----------------------------------------------------------------------------------
 
 
@@ -120,6 +160,14 @@ def call_for(station: Station, worker: int, begin: float, name: str, seconds: fl
         taken.append(after - before)
         before = after
     return taken
+
+
+def work_for(station: Station, worker: int, begin: float, name: str, seconds: float) -> tuple[int, float]:
+    """Do `call_for`; return how many calls were made, and the seconds of this process's CPU that they took."""
+    wait_for(begin)
+    before = time.process_time()
+    count = len(call_for(station, worker, begin, name, seconds))
+    return count, time.process_time() - before
 
 
 class Speed(NamedTuple):
@@ -189,75 +237,47 @@ class Call(NamedTuple):
     error: str
 
 
-def call_steadily(
-    station: Station, worker: int, begin: float, name: str, seconds: float, pause: float
-) -> list[Call]:
-    """Make calls for so long with a pause between them; an exception ends up in the list."""
-    call, keys, calls = station.calls[name], draw(worker), list[Call]()
+class Pace(NamedTuple):
+    """Which calls, for how many seconds, with what pause between two of them, and in how many threads."""
+
+    name: str
+    seconds: float
+    pause: float
+    threads: int = 1
+
+
+def call_steadily(station: Station, worker: int, begin: float, pace: Pace) -> list[Call]:
+    """Make calls with a pause between them; an exception ends up in the list."""
+    call, keys, calls = station.calls[pace.name], draw(worker), list[Call]()
     wait_for(begin)
-    while (before := time.monotonic()) < begin + seconds:
+    while (before := time.monotonic()) < begin + pace.seconds:
         made, error = len(station.made), ""
         try:
             call(next(keys))
         except Exception as raised:  # noqa: BLE001 - what the application would see is what is measured
             error = repr(raised)
-        calls.append(
-            Call(before - begin, time.monotonic() - before, not error and len(station.made) == made, error)
-        )
-        time.sleep(pause)  # the load's pace, not a wait for anything
+        hit = not error and len(station.made) == made
+        calls.append(Call(before - begin, time.monotonic() - before, hit, error))
+        time.sleep(pace.pause)  # the load's pace, not a wait for anything
     return calls
 
 
 def call_in_threads(
-    station: Station, worker: int, begin: float, name: str, seconds: float, threads: int, pause: float
+    station: Station, worker: int, begin: float, pace: Pace
 ) -> tuple[list[Call], list[float]]:
     """Do `call_steadily` in threads; return all calls, and when the function was called (since the beginning)."""
     station.made.clear()
     calls: list[Call] = []
 
     def work(number: int) -> None:
-        calls.extend(call_steadily(station, worker * threads + number, begin, name, seconds, pause))
+        calls.extend(call_steadily(station, worker * pace.threads + number, begin, pace))
 
-    crowd = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    crowd = [threading.Thread(target=work, args=(number,)) for number in range(pace.threads)]
     for thread in crowd:
         thread.start()
     for thread in crowd:
         thread.join()
     return calls, [moment - begin for moment in station.made]
-
-
-# -- truth, and how far a cache is behind it --------------------------------------------------------------------
-
-
-class Truth:
-    """A database, as it were, in memory that all processes share: a version of each key, and when it was told.
-
-    Each key is changed by one process only.
-    """
-
-    def __init__(self) -> None:
-        context = multiprocessing.get_context("fork")
-        self._versions = context.RawArray("q", KEYS)
-        self._told = context.RawArray("d", KEYS * _VERSIONS)
-
-    def read(self, number: int) -> int:
-        """Return the version of a key."""
-        return self._versions[number]
-
-    def change(self, number: int, tell: Callable[[int], Any]) -> None:
-        """Change a key, then tell the cache, and note when that had returned."""
-        version = self._versions[number] + 1
-        place = number * _VERSIONS + version % _VERSIONS
-        self._told[place] = 0.0
-        self._versions[number] = version
-        tell(number)
-        self._told[place] = time.monotonic()
-
-    def age(self, number: int, version: int, asked: float) -> float:
-        """Return for how long a version had been invalid when it was asked for; 0 where it was not."""
-        told: float = self._told[number * _VERSIONS + (version + 1) % _VERSIONS]
-        replaced = self._versions[number] > version and told
-        return max(0.0, asked - told) if replaced else 0.0
 
 
 # -- showing ----------------------------------------------------------------------------------------------------

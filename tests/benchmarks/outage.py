@@ -2,42 +2,79 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from tests.backends.tiers import Worker
-from tests.benchmarks.crew import Call, Station, call_steadily, prepare, print_table, quantile, wait_for
-from tests.servers.processes import Server
+from tests.benchmarks.crew import Call, Pace, Station, call_steadily, prepare, print_table, quantile, wait_for
+from tests.servers.processes import Server, wait_until
 
-#: Seconds since the beginning: when the server dies, when it is started again, and when the calls end.
-DIES, COMES_BACK, END = 2.0, 5.0, 10.0
+#: Seconds since the beginning: when the server dies, and when it is started again.
+_DIES, _COMES_BACK = 2.0, 4.0
 _PAUSE: Final = 0.002
 _WINDOW: Final = 0.5
 _RECOVERED: Final = 0.95
 
 
+class Case(NamedTuple):
+    """Which server dies, and how it is seen what happens.
+
+    Attributes:
+        server: it is killed, and started again.
+        seconds: how long calls are made.
+        is_whole: whether the store, with that server, is of use.
+        is_replaced: whether it is of use without; None where that cannot be.
+    """
+
+    server: Server
+    seconds: float
+    is_whole: Callable[[], bool]
+    is_replaced: Callable[[], bool] | None = None
+
+
 class Outage(NamedTuple):
-    """What happened: the calls of all processes, and (in seconds) when the server died and answered again."""
+    """What happened: the calls of all processes, and in seconds since the beginning what became of the store.
+
+    Attributes:
+        calls: of all processes.
+        died: when the server was dead.
+        replaced: when the store was of use without it; None if it never was.
+        back: when the server was started, and the store was of use.
+    """
 
     calls: list[Call]
     died: float
+    replaced: float | None
     back: float
 
 
-def live_through(workers: Sequence[Worker], name: str, server: Server) -> Outage:
+def live_through(workers: Sequence[Worker], name: str, case: Case) -> Outage:
     """Let the processes make calls of that name while the server is killed, and started again."""
     workers[0].do(prepare)
     begin = time.monotonic() + 0.1
     for number, worker in enumerate(workers):
-        worker.begin(call_steadily, number, begin, name, END, _PAUSE)
-    wait_for(begin + DIES)
-    server.kill()
+        worker.begin(call_steadily, number, begin, Pace(name, case.seconds, _PAUSE))
+    wait_for(begin + _DIES)
+    case.server.kill()
     died = time.monotonic() - begin
-    wait_for(begin + COMES_BACK)
-    server.start()
+    replaced = case.is_replaced and _first(case.is_replaced, begin + _COMES_BACK)
+    wait_for(begin + _COMES_BACK)
+    case.server.start()
+    wait_until(case.is_whole, "the store is of use again")
     back = time.monotonic() - begin
-    return Outage([call for worker in workers for call in worker.result()], died, back)
+    calls = [call for worker in workers for call in worker.result()]
+    return Outage(calls, died, replaced and replaced - begin, back)
+
+
+def _first(is_replaced: Callable[[], bool], until: float) -> float | None:
+    """Return the moment when that was so; None where it did not come until then."""
+    while time.monotonic() < until:
+        if is_replaced():
+            return time.monotonic()
+        time.sleep(0.02)  # between two looks
+    return None
 
 
 def health_of(station: Station, name: str) -> str:
@@ -57,33 +94,36 @@ def show_outage(title: str, outage: Outage) -> None:
             *(f"{each:.2f}" for each in (quantile(taken, 0.5), quantile(taken, 0.99), taken[-1])),
         ))  # fmt: skip
     columns = ("from s", "server", "calls", "hits", "errors", "median ms", "p99 ms", "max ms")
-    print_table(f"{title}: dies at {outage.died:.2f} s, answers again at {outage.back:.2f} s", columns, rows)
+    print_table(title, columns, rows)
+    replaced = f"of use without it at {outage.replaced:.2f} s, " if outage.replaced else ""
+    print(
+        f"the server dies at {outage.died:.2f} s; the store is {replaced}whole again at {outage.back:.2f} s"
+    )
     print(_summary(outage))
 
 
 def _summary(outage: Outage) -> str:
-    away = [call for call in outage.calls if outage.died < call.at < outage.back]
-    first = min((call.at for call in outage.calls if call.hit and call.at > outage.back), default=END)
-    good = [
-        start
-        for start, calls in _windows(outage.calls)
-        if start >= outage.back and _hit_rate(calls) >= _RECOVERED
-    ]
+    up = outage.replaced or outage.back
+    away = [call for call in outage.calls if outage.died < call.at < up]
     errors = {call.error for call in outage.calls if call.error}
+    first = min((call.at for call in outage.calls if call.hit and call.at > up), default=None)
+    good = (
+        start for start, calls in _windows(outage.calls) if start >= up and _hit_rate(calls) >= _RECOVERED
+    )
     return (
-        f"while away {_hit_rate(away):.1%} hits; first hit {first - outage.back:.2f} s after it answers again, "
-        f"{_RECOVERED:.0%} from {good[0] - outage.back:.1f} s on; errors: {errors or 'none'}"
-        if good
-        else f"while away {_hit_rate(away):.1%} hits; not recovered; errors: {errors or 'none'}"
+        f"hits while away: {_hit_rate(away):.1%}; since the store is of use: first hit after {_since(up, first)}, "
+        f"{_RECOVERED:.0%} hits after {_since(up, next(good, None))}; exceptions: {errors or 'none'}"
     )
 
 
+def _since(up: float, moment: float | None) -> str:
+    return "the end" if moment is None else f"{moment - up:.1f} s"
+
+
 def _windows(calls: Sequence[Call]) -> Iterator[tuple[float, list[Call]]]:
-    for number in range(int(END / _WINDOW)):
-        start = number * _WINDOW
-        inside = [call for call in calls if start <= call.at < start + _WINDOW]
-        if inside:
-            yield start, inside
+    ordered = sorted(calls)
+    for number, inside in itertools.groupby(ordered, lambda call: int(call.at / _WINDOW)):
+        yield number * _WINDOW, list(inside)
 
 
 def _hit_rate(calls: Sequence[Call]) -> float:

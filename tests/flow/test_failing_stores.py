@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from cachelayer import BackendError, Cache, ConfigurationError, InMemoryBackend, cached
 from cachelayer.asgi import CacheMiddleware as AsgiMiddleware
+from cachelayer.backends import TieredBackend
 from cachelayer.backends.resilience import ResilientBackend, State
 from cachelayer.testing import FailingBackend, FakeClock, MinimalBackend
 from cachelayer.wsgi import CacheMiddleware as WsgiMiddleware
@@ -402,3 +403,21 @@ def test_an_application_sees_nothing_of_an_outage(framework):
         assert value > before
         assert app.get("/plain") == (status, value) == (200, value), outage
     app.cache.close()
+
+
+def test_a_tiered_store_that_goes_away_is_two_lines_in_the_log(caplog):
+    """The shared store of a tiered one is guarded too: one line when it goes, one when it is back (30)."""
+    store = FailingBackend(SixMethods(), error=OSError("no route"))
+    store.mend()
+    guard = ResilientBackend(store, background=False, probe_interval=0.01)
+    with TieredBackend(l2=guard, feed="poll", poll_interval=5.0) as tiered:
+        cache = Cache(tiered)
+        function = cached(cache=cache, name="app.f")(lambda number: number)
+        assert function(0) == 0
+        store.break_down()
+        assert [function(number) for number in range(50)] == list(range(50))
+        store.mend()
+        until(lambda: function(0) == 0 and guard.health().state == "closed")
+    told = [record.message for record in caplog.records if record.name.startswith("cachelayer")]
+    assert len([line for line in told if "failed in" in line]) == 1
+    assert len([line for line in told if "is back" in line]) == 1

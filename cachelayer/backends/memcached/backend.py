@@ -36,7 +36,8 @@ class MemcachedBackend(ConnectedBackend):
 
     A hit is one round trip, a bulk call one for each server involved. With several servers each key has its own, by
     rendezvous hashing: when one is lost, only its keys are; calls for those raise BackendError within the timeout,
-    the others work. All clients must name the servers alike, since names decide who has what.
+    the others work. Under a `Cache` more is lost: entries are judged by generations, which are keys as well. All
+    clients must name the servers alike, since names decide who has what.
 
     Async calls run on threads of the backend's own, as many as connections: of the native clients, `aiomcache` was
     last seen released in 2024, and `emcache` without builds for current Pythons. A call that is cancelled is

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, unquote
 
 from cachelayer.backends.memcached.connections import Address
-from cachelayer.backends.url import query_options
+from cachelayer.backends.url import flag, query_options
 from cachelayer.errors import ConfigurationError, OptionTypeError
 
 if TYPE_CHECKING:
     from cachelayer.backends.memcached.backend import MemcachedBackend
 
 _PORT: Final = 11211
-_WORDS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def from_url(parts: SplitResult) -> MemcachedBackend:
@@ -34,11 +33,9 @@ def from_url(parts: SplitResult) -> MemcachedBackend:
         "timeout": float,
         "max_connections": int,
         "max_value_bytes": int,
-        "split": str,
+        "split": flag,
     }
     options: dict[str, Any] = query_options(parts, known)
-    if "split" in options:
-        options["split"] = _yes_or_no(options["split"])
     return MemcachedBackend((parts.netloc or path or "localhost").split(","), **options)
 
 
@@ -90,9 +87,3 @@ def _checked(host: str, port: int, given: object) -> Address:
     if not host or not 0 < port < 65536:
         raise ConfigurationError(f'server {given!r}: give a host and a port of 1 to 65535, as "host:11211"')
     return host, port
-
-
-def _yes_or_no(text: str) -> bool:
-    if text.lower() not in _WORDS:
-        raise ConfigurationError(f"split={text!r}: give true or false")
-    return _WORDS[text.lower()]

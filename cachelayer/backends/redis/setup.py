@@ -25,7 +25,7 @@ _SCHEMES: Final = frozenset(
         for base in ("redis", "rediss", "valkey", "valkeys")
         for suffix in ("", "+cluster", "+sentinel")
     }
-    | {"unix", "redis+unix"}
+    | {"unix"}
 )
 
 

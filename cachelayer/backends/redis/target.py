@@ -33,3 +33,7 @@ class Target(msgspec.Struct, frozen=True):
     sentinel_options: dict[str, Any]
     timeout: float
     max_connections: int
+
+    def __repr__(self) -> str:
+        # The options hold passwords.
+        return f"<Target {self.kind} {self.shown}>"

@@ -14,19 +14,12 @@ from typing import Any, Final
 from urllib.parse import SplitResult, unquote
 
 from cachelayer.backends.redis.target import Kind, Target
-from cachelayer.backends.url import mask_password, query_options
+from cachelayer.backends.url import flag, mask_password, query_options
 from cachelayer.errors import ConfigurationError
 
 _PORT: Final = 6379
 _SENTINEL_PORT: Final = 26379
 _HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>\d{1,5}))?")
-
-
-def _flag(text: str) -> bool:
-    flags = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-    if text.lower() not in flags:
-        raise ValueError(text)
-    return flags[text.lower()]
 
 
 #: Options of the backend, and those that redis-py takes for each connection.
@@ -41,7 +34,7 @@ CONNECTION_OPTIONS: Final[Mapping[str, Callable[[str], object]]] = {
     "db": int,
     "protocol": int,
     "client_name": str,
-    "socket_keepalive": _flag,
+    "socket_keepalive": flag,
     "health_check_interval": int,
 }
 TLS_OPTIONS: Final[Mapping[str, Callable[[str], object]]] = {
@@ -51,7 +44,7 @@ TLS_OPTIONS: Final[Mapping[str, Callable[[str], object]]] = {
     "ssl_keyfile": str,
     "ssl_password": str,
     "ssl_cert_reqs": str,
-    "ssl_check_hostname": _flag,
+    "ssl_check_hostname": flag,
     "ssl_ciphers": str,
 }
 SENTINEL_OPTIONS: Final[Mapping[str, Callable[[str], object]]] = {
@@ -93,7 +86,7 @@ def read_target(
         plain["path"] = unquote(parts.path)
     elif kind == "standalone":
         plain.setdefault("db", _database(parts))
-    elif kind == "cluster" and plain.get("db", 0) != 0:
+    elif kind == "cluster" and plain.get("db", _database(parts)) != 0:
         raise ConfigurationError(
             "a cluster has only database 0: leave db out, and use namespace= to keep apart"
         )

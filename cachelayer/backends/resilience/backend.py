@@ -53,6 +53,8 @@ class ResilientBackend(TwofoldBackend):
         OptionTypeError: `inner` is no backend.
     """
 
+    tells_when_away = True
+
     def __init__(
         self,
         inner: CacheBackend,

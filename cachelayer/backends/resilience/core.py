@@ -21,7 +21,7 @@ from cachelayer.backends.resilience.limits import HeldUpError, Limited, Limits
 from cachelayer.backends.resilience.operations import INSTEAD, REPLAY, Args, check, is_idle
 from cachelayer.backends.resilience.pending import NOTED, Pending
 from cachelayer.backends.resilience.pool import HangingPool
-from cachelayer.backends.url import mask_password
+from cachelayer.backends.url import mask_passwords
 from cachelayer.counters import Counter
 from cachelayer.errors import (
     BackendClosedError,
@@ -252,7 +252,7 @@ class Core:
         self.failures.tick()
         if _is_timeout(error):
             self.timeouts.tick()
-        self.last_error = mask_password(repr(error))
+        self.last_error = mask_passwords(repr(error))
         self._away = f"{self.name} is away, and not asked until it may be back: {self.last_error}"
         opened, now = self.breaker.failed(ticket), self._clock()
         if self.breaker.in_a_row == 1:

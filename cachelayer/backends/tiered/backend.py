@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
@@ -78,6 +79,8 @@ class TieredBackend(ConnectedBackend):
         OptionTypeError: `l1` is no `InMemoryBackend`, or `l2` no `CacheBackend`.
     """
 
+    _of: TieredBackend | None = None  # what `guarded` made this from
+
     def __init__(
         self,
         l1: InMemoryBackend | None = None,
@@ -110,9 +113,12 @@ class TieredBackend(ConnectedBackend):
         return f"<TieredBackend l1={self.l1!r} l2={self.l2!r}>"
 
     def guarded(self, guard: Callable[[CacheBackend], CacheBackend]) -> CacheBackend:
-        """Put `guard` around the shared store: a hit in memory has nothing that could go away."""
-        self.l2 = guard(self.l2)
-        return self
+        """Return this backend with `guard` around the shared store: a hit in memory has nothing that could go away."""
+        # A copy, which shares all but that: this one is the caller's, who may use it elsewhere with other options.
+        made = copy.copy(self)
+        made.l2, made._of, made._opened_by = guard(self.l2), self, None
+        made.tells_when_away = made.l2.tells_when_away
+        return made
 
     # -- hits, by hand ----------------------------------------------------------------------------------------
 
@@ -272,14 +278,20 @@ class TieredBackend(ConnectedBackend):
         yield from self.l2.scan(pattern)
 
     def _disconnect(self) -> None:
+        self._mark_closed()
         self._feed.close()
         self.l1.close()
         self.l2.close()
 
     async def _adisconnect(self) -> None:
+        self._mark_closed()
         await asyncio.to_thread(self._feed.close)
         self.l1.close()
         await self.l2.aclose()
+
+    def _mark_closed(self) -> None:
+        if self._of is not None:
+            self._of._closed = True
 
     # -- inside -----------------------------------------------------------------------------------------------
 
