@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cachelayer.backends.locks import Lock, _pauses
+from cachelayer.backends.locks import Lock, pauses
 from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.errors import BackendError, CacheLayerError, ConfigurationError, OptionTypeError
 from cachelayer.testing import FakeClock, MinimalBackend, SlowBackend
@@ -109,15 +109,15 @@ def test_a_wait_ends_at_the_timeout_though_the_store_is_slow():
 @pytest.mark.parametrize("timeout", [0.0, -1.0])
 def test_without_a_timeout_there_is_one_try(timeout: float):
     """A timeout of 0 or below is one try and no pause."""
-    assert list(_pauses(timeout)) == [0.0]
+    assert list(pauses(timeout)) == [0.0]
 
 
-def test_pauses_grow_and_end_with_a_last_try(monkeypatch: pytest.MonkeyPatch):
+def testpauses_grow_and_end_with_a_last_try(monkeypatch: pytest.MonkeyPatch):
     """Pauses between tries grow to 50 ms, are spread, and never lead past the deadline."""
     now = [100.0]
     monkeypatch.setattr("cachelayer.backends.locks.time.monotonic", lambda: now[0])
     pauses = []
-    for pause in _pauses(1.0):
+    for pause in pauses(1.0):
         pauses.append(pause)
         now[0] += pause
     assert pauses[-1] == 0.0

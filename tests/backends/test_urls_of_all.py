@@ -157,7 +157,7 @@ _WITH_PASSWORDS: Final = [
 ]
 
 
-@pytest.mark.parametrize("url", _WITH_PASSWORDS)
+@pytest.mark.parametrize("url", _WITH_PASSWORDS, ids=lambda url: url.replace(_NOBODY, "NOBODY"))
 def test_a_password_is_never_told(url: str, caplog: pytest.LogCaptureFixture):
     """Neither a repr nor an error with its causes, a diagnosis, nor any log shows the password of any URL (26)."""
     caplog.set_level(logging.DEBUG)

@@ -13,6 +13,7 @@ import pytest
 from cachelayer import Cache, KeyingError, OptionTypeError, cached
 from cachelayer import cache as cache_module
 from tests.functions.support import Calls, World
+from tests.naming import named
 
 
 @pytest.fixture
@@ -419,27 +420,13 @@ class Callable_:  # noqa: N801 - it stands for any class
         ("user:{id}", "options go by keyword"),
         (60.0, "options go by keyword"),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_what_cannot_be_decorated_raises_at_decoration(what, message):
     """14: the error says what to do instead."""
     for decorate in (cached, cached(cache=Cache())):
         with pytest.raises(OptionTypeError, match=message):
             decorate(what)
-
-
-def test_generators_cannot_be_decorated_yet():
-    """17 (later): a generator function raises rather than cache an exhausted iterator."""
-
-    def items():
-        yield 1
-
-    async def aitems():
-        yield 1
-
-    for function in (items, aitems, staticmethod(items), classmethod(aitems)):
-        with pytest.raises(OptionTypeError, match="is a generator: cache a function that returns a list"):
-            cached(function)
 
 
 def test_builtins_and_bound_methods_can_be_decorated():
