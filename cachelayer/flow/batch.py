@@ -52,13 +52,15 @@ def get_or_compute_many(
     results = yield from engine.find_many(lookups)
     left = [key for key in lookups if key not in results]
     late: list[str] = []
+    again = False
     while left or late:
         pass_ = _Pass(engine, lookups)
         yield from pass_.enter(left, late)
         if pass_.mine:
             landed_since = engine.flights.landings != seen
             results.update((yield from pass_.lead(compute, values, landed_since=landed_since)))
-        landed, left, late = yield from pass_.wait()
+        landed, left, late = yield from pass_.wait(again=again)
+        again = True
         results.update(landed)
     return results
 
@@ -107,6 +109,8 @@ class _Pass:
     ) -> Flow[dict[str, Result]]:
         """Compute what nobody else does, in one call, and land each flight."""
         try:
+            for key, flight in self.mine.items():
+                self._engine.watch(self._lookups[key], flight)
             yield from self._engine.storage.capture_all(
                 [(each, self._lookups[each.key].tags) for each in self.mine.values()]
             )
@@ -153,14 +157,19 @@ class _Pass:
                 self._engine.flights.land(flight, _ABSENT)
         return results
 
-    def wait(self) -> Flow[tuple[dict[str, Result], list[str], list[str]]]:
-        """Wait for what others compute; return what has landed, the keys of what was abandoned, and of what is late."""
+    def wait(self, *, again: bool) -> Flow[tuple[dict[str, Result], list[str], list[str]]]:
+        """Wait for what others compute; return what landed, the keys of what is to be raced for, and of what is late.
+
+        In the first round what may be old is raced for too: later ones began after this caller came.
+        """
         landed: dict[str, Result] = {}
         left: list[str] = []
         late: list[str] = []
         for key, flight in self._others.items():
             landing = yield Wait(flight, self._lookups[key].policy.lock_timeout)
-            if landing is ABANDONED:
+            if landing is not None and landing is not ABANDONED and not again and flight.may_be_old(landing):
+                left.append(key)
+            elif landing is ABANDONED:
                 self._engine.flights.detach(flight)
                 left.append(key)
             elif landing is not None and landing is not _ABSENT:

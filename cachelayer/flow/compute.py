@@ -102,17 +102,26 @@ class Engine:
 
     def _get_or_compute(self, lookup: Lookup) -> Flow[Result]:
         seen = self.flights.landings
+        served, spare = yield from self._look(lookup, seen)
+        return served or (yield from self._computed(lookup, seen, spare))
+
+    def _look(self, lookup: Lookup, seen: int) -> Flow[tuple[Result | None, Result | None]]:
+        """Return what is served of what is stored, or what may be served where computing it anew fails."""
         record = yield from self.storage.read(lookup.key, lookup.policy.codec, lookup.tags)
         state = self._state(lookup, record)
         if record is None or state is State.GONE:
-            return (yield from self._computed(lookup, seen, None))
+            return None, None
         if state is State.FRESH:
-            return self._serve(lookup, record, Outcome.HIT) or (yield from self._computed(lookup, seen, None))
+            return self._serve(lookup, record, Outcome.HIT), None
         spare = self._serve(lookup, record, Outcome.STALE_HIT)
         if spare is None or state is State.SPARE:
-            return (yield from self._computed(lookup, seen, spare))
+            return None, spare
         yield from self._refresh_behind(lookup, record.created, seen)
-        return spare if state is State.STALE else spare.ending(Outcome.HIT)
+        return (spare if state is State.STALE else spare.ending(Outcome.HIT)), None
+
+    def serve(self, lookup: Lookup) -> Flow[Result | None]:
+        """Return what is stored, if it is served, and have it computed anew in the background if it is time to."""
+        return (yield from self._look(lookup, self.flights.landings))[0]
 
     def find(self, lookup: Lookup) -> Flow[Result | None]:
         """Return a fresh stored value as a hit, else None."""
@@ -166,7 +175,8 @@ class Engine:
         if ttl is not None and ttl <= 0:
             yield from self.storage.remove(lookup.key)
             return False
-        record = yield from self.storage.put(self._draft(lookup, value, ttl, 0.0), lookup.policy.codec)
+        tags = lookup.tags + self._late_tags(lookup, value)
+        record = yield from self.storage.put(self._draft(lookup, value, ttl, 0.0, tags), lookup.policy.codec)
         return record is not None
 
     def remove(self, key: str, label: str) -> Flow[bool]:
@@ -196,11 +206,21 @@ class Engine:
         """Begin a computation that the caller runs by itself, and ends with `finish` or `drop`."""
         flight = self.flights.alone(lookup.key)
         try:
-            yield from self.storage.capture(flight, lookup.tags)
+            yield from self.capture(lookup, flight)
         except BaseException:
             self.drop(flight)
             raise
         return flight
+
+    def capture(self, lookup: Lookup, flight: Flight) -> Flow[None]:
+        """Let the flight, which starts now, know what would fence it off."""
+        self.watch(lookup, flight)
+        return self.storage.capture(flight, lookup.tags)
+
+    def watch(self, lookup: Lookup, flight: Flight) -> None:
+        """Let a flight whose result names tags know of those that are invalidated meanwhile."""
+        if lookup.policy.result_tags is not None:
+            self.storage.watch(flight)
 
     def finish(self, lookup: Lookup, flight: Flight, value: Any, seconds: float) -> Flow[Result]:
         """Store what the computation gave, if nothing was invalidated since it began."""
@@ -288,7 +308,7 @@ class Engine:
         return flight, leads
 
     def _join(self, lookup: Lookup, seen: int, spare: Result | None) -> Flow[Result]:
-        limit = _Limit(lookup.policy, spare)
+        limit, again = _Limit(lookup.policy, spare), False
         while True:
             flight, leads = self.enter(lookup.key)
             if leads:
@@ -306,16 +326,22 @@ class Engine:
                 # It is gone already, unless its leader had no stack left to clear it away.
                 self.flights.detach(flight)
                 continue
+            if landing is not None and flight.may_be_old(landing) and not again:
+                again = True  # The next flight begins after this caller came.
+                continue
             result = None if landing is None else collapsed(landing)
             if result is not None:
                 return result
-            if limit.seconds is None:
-                return (yield from self._alone(lookup))
-            if landing is None and limit.left() == 0.0:
-                return limit.result()
-            # After lock_timeout, or where the value did not come back: by itself, in the time that is left.
-            mine = self.flights.alone(lookup.key)
-            return (yield from self._lead_behind(lookup, mine, limit, landed_since=False, alone=True))
+            return (yield from self._go_on_alone(lookup, limit))
+
+    def _go_on_alone(self, lookup: Lookup, limit: _Limit) -> Flow[Result]:
+        """Compute after lock_timeout, or where another's value did not come back, in the time that is left."""
+        if limit.seconds is None:
+            return (yield from self._alone(lookup))
+        if limit.left() == 0.0:
+            return limit.result()
+        mine = self.flights.alone(lookup.key)
+        return (yield from self._lead_behind(lookup, mine, limit, landed_since=False, alone=True))
 
     def _lead_behind(
         self, lookup: Lookup, flight: Flight, limit: _Limit, *, landed_since: bool, alone: bool = False
@@ -356,7 +382,7 @@ class Engine:
             result = None
             if landed_since:
                 # Fenced before it is read: who comes after an invalidation must not get what was there before.
-                yield from self.storage.capture(flight, lookup.tags)
+                yield from self.capture(lookup, flight)
                 found = yield from self.find(lookup)
                 result = found if _is_newer(found, newer_than) else None
             if result is None and lookup.policy.distributed and not alone:
@@ -402,7 +428,7 @@ class Engine:
             self.flights.detach(flight)
 
     def _compute(self, lookup: Lookup, flight: Flight) -> Flow[Result]:
-        yield from self.storage.capture(flight, lookup.tags)
+        yield from self.capture(lookup, flight)
         before = start_leading(flight)
         started = time.perf_counter()
         try:
@@ -448,18 +474,32 @@ class Engine:
     def _write(
         self, lookup: Lookup, value: Any, ttl: float | None, flight: Flight, seconds: float
     ) -> Flow[Record | None]:
-        draft = self._draft(lookup, value, ttl, seconds)
+        late = self._late_tags(lookup, value)
+        if late and not (yield from self.storage.capture_late(flight, late)):
+            return None
+        draft = self._draft(lookup, value, ttl, seconds, lookup.tags + late)
         record = yield from self.storage.write(draft, lookup.policy.codec, flight)
         if record is not None:
+            flight.vouched = True
             self._tell(EventKind.STORED, lookup, seconds=seconds)
         return record
 
-    def _draft(self, lookup: Lookup, value: Any, ttl: float | None, seconds: float) -> Draft:
+    def _late_tags(self, lookup: Lookup, value: Any) -> tuple[str, ...]:
+        """Return the tags that only the result names."""
+        name_tags = lookup.policy.result_tags
+        if name_tags is None or type(value) is Failure:
+            return ()
+        named = name_tags(value, lookup.args, lookup.kwargs)
+        return tuple(name for name in dict.fromkeys(named) if name not in lookup.tags)
+
+    def _draft(
+        self, lookup: Lookup, value: Any, ttl: float | None, seconds: float, tags: tuple[str, ...]
+    ) -> Draft:
         now = self.clock()
         # A cached exception never turns stale: it is no value to fall back on.
         freshness = PLAIN if type(value) is Failure else lookup.policy.freshness
         fresh_until, expires = freshness.times(now, ttl)
-        return Draft(lookup.key, value, fresh_until, expires, now, seconds, lookup.tags, lookup.policy.label)
+        return Draft(lookup.key, value, fresh_until, expires, now, seconds, tags, lookup.policy.label)
 
     def unencodable(self, policy: Policy, error: EncodingError) -> Exception | None:
         """Warn, once for each label, that a result cannot be stored; where policy is strict, return what to raise."""

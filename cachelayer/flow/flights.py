@@ -69,6 +69,8 @@ class Flight(msgspec.Struct, eq=False):
         broken: set when the key was changed or removed meanwhile.
         tags: the tags it was begun under, in the memory store.
         fence: what was captured of a byte store.
+        watch: where its result says which tags it has: what tells whether they were invalidated since it began.
+        vouched: where it has a watch, whether its result was stored: no tag of it had been invalidated until then.
         lease: what says to the store that this process computes the key; empty where it does not say so.
         thread: the leader's thread, where it leads in sync code; 0 otherwise.
         loop: the event loop that it is led in, where that is done in the background.
@@ -80,6 +82,8 @@ class Flight(msgspec.Struct, eq=False):
     broken: bool = False
     tags: tuple[Tag, ...] = ()
     fence: Any = None
+    watch: Any = None
+    vouched: bool = False
     lease: bytes = b""
     thread: int = 0
     loop: asyncio.AbstractEventLoop | None = None
@@ -91,6 +95,13 @@ class Flight(msgspec.Struct, eq=False):
         if self.broken:
             return False
         return all(tag.alive for tag in self.tags)
+
+    def may_be_old(self, landing: Landing) -> bool:
+        """Whether its result may be from before an invalidation that had returned when a waiter joined it.
+
+        So where the result alone says which tags it has, as long as it was not stored: the waiter could not know.
+        """
+        return self.watch is not None and not self.vouched and not isinstance(landing, Failed)
 
     @property
     def is_lost(self) -> bool:

@@ -31,6 +31,8 @@ class Policy(msgspec.Struct, frozen=True):
         strict: raise where a value cannot be encoded, rather than warn and return it uncached.
         freshness: how its values age.
         distributed: let one process of all that share the store compute at a time.
+        result_tags: called with the result, the arguments and the keyword arguments: the store's names of tags that it
+            has beside those of the lookup.
         on_refreshed: told how each computation in the background ended.
     """
 
@@ -44,6 +46,7 @@ class Policy(msgspec.Struct, frozen=True):
     strict: bool = False
     freshness: Freshness = PLAIN
     distributed: bool = False
+    result_tags: Callable[[Any, tuple[Any, ...], dict[str, Any]], tuple[str, ...]] | None = None
     on_refreshed: Callable[[Result], None] | None = None
 
 

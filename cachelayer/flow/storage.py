@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, ClassVar, Final, Protocol
@@ -16,6 +17,8 @@ import msgspec
 from cachelayer.backends.base import CacheBackend
 from cachelayer.backends.computing import Computing
 from cachelayer.backends.generations import (
+    changed_at,
+    first_generation,
     flight_lease,
     generation_key,
     is_softened,
@@ -42,6 +45,10 @@ logger = logging.getLogger("cachelayer.flow")
 #: Seconds that the mark of a key's invalidation outlives it in a shared store. A computation that takes longer than
 #: this is the only one that could miss an invalidation of its key.
 FENCE_LIFETIME: Final = 3600.0
+
+#: Seconds that a tag is kept which only results name, since its first use, so that those of results which are no more
+#: do not pile up. One that goes while it is used costs misses.
+TAG_LIFETIME: Final = 28 * 86_400.0
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
@@ -148,6 +155,14 @@ class Storage(Protocol):
 
     def capture_all(self, flights: Sequence[tuple[Flight, tuple[str, ...]]]) -> Flow[None]:
         """Do what `capture` does for many flights with their tags."""
+        ...
+
+    def watch(self, flight: Flight) -> None:
+        """Let the flight, which starts now, be told at its end of tags that only its result names."""
+        ...
+
+    def capture_late(self, flight: Flight, tags: tuple[str, ...]) -> Flow[bool]:
+        """Let tags that the result has named fence the flight too; False where one was invalidated since it began."""
         ...
 
     def intact(self, flight: Flight) -> Flow[bool]:
@@ -274,6 +289,18 @@ class ObjectStorage:
         """See `Storage.capture_all`."""
         for flight, tags in flights:
             yield from self.capture(flight, tags)
+
+    def watch(self, flight: Flight) -> None:
+        """See `Storage.watch`."""
+        flight.watch = self.table.watch()
+
+    def capture_late(self, flight: Flight, tags: tuple[str, ...]) -> Flow[bool]:
+        """See `Storage.capture_late`."""
+        living = self.table.late_tags(tags, flight.watch)
+        if living is not None:
+            flight.tags += living
+        return living is not None
+        yield
 
     def intact(self, flight: Flight) -> Flow[bool]:
         """See `Storage.intact`."""
@@ -444,18 +471,32 @@ class EnvelopeStorage:
         wanted = dict.fromkeys(
             chain.from_iterable((each.key, *map(generation_key, each.tags)) for each in asked)
         )
-        held = (yield from self._try("get_many", list(wanted))) or {}
+        held: Mapping[str, bytes | None] = (yield from self._try("get_many", list(wanted))) or {}
+        opened = {each.key: (each, self._open(each.key, held)) for each in asked}
+        # What other tags they have is asked of all of them at once.
+        unknown = chain.from_iterable(
+            _unknown(envelope, each.tags) for each, envelope in opened.values() if envelope is not None
+        )
+        held = yield from self._more(held, unknown)
         records: dict[str, Record] = {}
-        for each in asked:
-            record = yield from self._record(each.key, held, each.policy.codec, each.tags)
+        for key, (each, envelope) in opened.items():
+            record = None if envelope is None else _judged(envelope, held, each.policy.codec)
             if record is not None:
-                records[each.key] = record
+                records[key] = record
         return records
 
     def _record(
         self, key: str, held: Mapping[str, bytes | None], codec: Codec, tags: tuple[str, ...]
     ) -> Flow[Record | None]:
         """Return what was read under `key`, if it is alive: `held` has it, and the generations of `tags`."""
+        envelope = self._open(key, held)
+        if envelope is None:
+            return None
+        held = yield from self._more(held, _unknown(envelope, tags))
+        return _judged(envelope, held, codec)
+
+    def _open(self, key: str, held: Mapping[str, bytes | None]) -> Envelope | None:
+        """Return what is in `held` under `key`, if that can be read and has not expired."""
         data = held.get(key)
         if data is None:
             return None
@@ -464,19 +505,14 @@ class EnvelopeStorage:
         except DecodingError as error:
             self._note("read", error)
             return None
-        if envelope.expires <= self._clock():
-            return None
-        unknown = [generation_key(name) for name, _ in envelope.tags if name not in tags]
-        if unknown:
-            held = {**held, **((yield from self._try("get_many", unknown)) or {})}
-        softened = False
-        for name, generation in envelope.tags:
-            now = held.get(generation_key(name))
-            if now != generation:
-                if not is_softened(generation, now):
-                    return None
-                softened = True
-        return Found(envelope, codec, softened)
+        return None if envelope.expires <= self._clock() else envelope
+
+    def _more(
+        self, held: Mapping[str, bytes | None], keys: Iterable[str]
+    ) -> Flow[Mapping[str, bytes | None]]:
+        """Return `held` and what is under `keys` too."""
+        missing = [key for key in dict.fromkeys(keys) if key not in held]
+        return {**held, **((yield from self._try("get_many", missing)) or {})} if missing else held
 
     def capture(self, flight: Flight, tags: tuple[str, ...]) -> Flow[None]:
         """See `Storage.capture`. Where the backend fails the flight has no fence, and will not be stored."""
@@ -502,6 +538,46 @@ class EnvelopeStorage:
             flight.fence = SharedFence(
                 {mark: held.get(mark), **expected}, tuple((name, generations[name]) for name in tags)
             )
+
+    def watch(self, flight: Flight) -> None:
+        """See `Storage.watch`: by this host's clock.
+
+        A tag that was invalidated on a host whose clock is behind by some time is taken for one that was before the
+        flight began, if it was in the flight's first moments, no longer than that time. Where it is ahead, results
+        are not stored that might have been.
+        """
+        flight.watch = time.time_ns()
+
+    def capture_late(self, flight: Flight, tags: tuple[str, ...]) -> Flow[bool]:
+        """See `Storage.capture_late`: one bulk read, and another step for each tag that nobody has used yet.
+
+        A tag that is not there was not invalidated, since a store which makes room lets go of what was written or
+        read before that: of what the flight captured at its beginning too, whose loss breaks its fence.
+        """
+        fence: SharedFence | None = flight.fence
+        if fence is None or fence is _NO_FENCE:
+            return False
+        keys = {generation_key(name): name for name in tags}
+        held = yield from self._try("get_many", list(keys))
+        if held is None or not self._are_bytes(held):
+            return False
+        found: dict[str, bytes] = {}
+        for key in keys:
+            generation = held.get(key) or (yield from self._first_generation(key))
+            if not isinstance(generation, bytes) or changed_at(generation) >= flight.watch:
+                return False
+            found[key] = generation
+        late = tuple((name, found[key]) for key, name in keys.items())
+        flight.fence = SharedFence({**fence.expected, **found}, fence.tags + late)
+        return True
+
+    def _first_generation(self, key: str) -> Flow[bytes | None]:
+        made = first_generation()
+        if (yield from self._try("add", key, made, TAG_LIFETIME)):
+            return made
+        # Another caller was first, with a value like this one, or with an invalidation.
+        held = yield from self._get(key)
+        return None if held is None else held[key]
 
     def intact(self, flight: Flight) -> Flow[bool]:
         """See `Storage.intact`."""
@@ -640,12 +716,28 @@ class EnvelopeStorage:
             if isinstance(error, CacheLayerError):
                 raise error
             raise BackendError(f"{type(self._backend).__name__} failed in {operation}: {error!r}") from error
-        if not isinstance(self._backend, ResilientBackend) or not isinstance(error, BackendError):
-            # A resilient one has told the log already: once, rather than for each operation.
+        if not self._backend.tells_when_away or not isinstance(error, BackendError):
             logger.warning("%s failed in %s: %r", type(self._backend).__name__, operation, error)
 
     def _ttl(self, draft: Draft) -> float | None:
         return None if draft.expires == NEVER else draft.expires - self._clock()
+
+
+def _unknown(envelope: Envelope, tags: tuple[str, ...]) -> list[str]:
+    """Return the keys of the generations of tags that the entry has beside `tags`."""
+    return [generation_key(name) for name, _ in envelope.tags if name not in tags]
+
+
+def _judged(envelope: Envelope, held: Mapping[str, bytes | None], codec: Codec) -> Found | None:
+    """Return the record, unless one of its tags has been invalidated; `held` has their generations."""
+    softened = False
+    for name, generation in envelope.tags:
+        now = held.get(generation_key(name))
+        if now != generation:
+            if not is_softened(generation, now):
+                return None
+            softened = True
+    return Found(envelope, codec, softened)
 
 
 def _seal(draft: Draft, codec: Codec, tags: tuple[tuple[str, bytes], ...]) -> Envelope:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import keyword
 import sys
 import time
@@ -15,6 +16,7 @@ from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.null import NullBackend
 from cachelayer.backends.table import EntryTable, Link, Shortcut
 from cachelayer.cache import Cache, changing_cache, follow_default
+from cachelayer.context import is_bypassed
 from cachelayer.errors import ConfigurationError, KeyingError
 from cachelayer.events import CacheEvent, EventKind
 from cachelayer.flow.freshness import PLAIN
@@ -91,6 +93,10 @@ class FunctionCore:
         self.origin: Callable[..., Any] = function
         self.freshness = options.freshness
         self.label = options.name or f"{function.__module__}.{function.__qualname__}"
+        #: What is stored of a generator is the pair of its items and what it returned.
+        self.is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+        if self.is_generator:
+            options.check_generator(self.label)
         self.is_local = "<locals>" in self.label and options.name is None
         self.parameters = Parameters(function, self.label)
         self.python_name = _python_name(function)
@@ -154,20 +160,37 @@ class FunctionCore:
 
     def policy(self, cache: Cache) -> Policy:
         """Return how results are kept in `cache`."""
-        options = self.options
+        options, ttl = self.options, cache.default_ttl if self.options.ttl is NOT_GIVEN else self.options.ttl
         return Policy(
             label=self.label,
             codec=ValueCodec(self._return_annotation, options.cache_exceptions, options.serializer),
-            ttl=cache.default_ttl if options.ttl is NOT_GIVEN else options.ttl,
-            condition=options.condition,
+            ttl=self._of_result(ttl) if callable(ttl) else ttl,
+            condition=options.condition and self._of_result(options.condition),
             exceptions=options.cache_exceptions,
             negative_ttl=options.negative_ttl,
             lock_timeout=DEFAULT_LOCK_TIMEOUT if options.lock_timeout is None else options.lock_timeout,
             strict=options.strict,
             freshness=self.freshness,
             distributed=options.lock == DISTRIBUTED and cache.backend.shared,
+            result_tags=partial(self._result_tags, cache) if self.keys.has_result_tags else None,
             on_refreshed=partial(_note_refresh, cache.functions.counters(self.label)),
         )
+
+    def _of_result(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `call` for what is stored: it is called with the result as users know it."""
+        if not self.is_generator:
+            return call
+
+        def call_with_items(stored: Any, *args: Any, **kwargs: Any) -> Any:
+            return call(stored[0], *args, **kwargs)
+
+        return call_with_items
+
+    def _result_tags(
+        self, cache: Cache, stored: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[str, ...]:
+        result = stored[0] if self.is_generator else stored
+        return tuple(map(cache.tag_name, self.keys.result_tags(result, args, kwargs)))
 
     def _bind(self) -> Binding:
         while (binding := self._binding) is None:
@@ -269,10 +292,10 @@ class FunctionCore:
         return result
 
     def find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Flow[Result | None]:
-        """Return what is stored for a bound call, counted as a hit; None, and nothing counted, where nothing is."""
+        """Return what is served of what is stored for a bound call, counted; None, and nothing counted, else."""
         self.sweep_receivers()
         binding, lookup = self.binding(), self.lookup(args, kwargs)
-        found = yield from binding.engine.find(lookup)
+        found = yield from binding.engine.serve(lookup)
         if found is not None:
             self.count(binding, lookup.key, found)
         return found
@@ -302,16 +325,23 @@ class FunctionCore:
 
     def refresh(self, call: Call) -> Flow[Result]:
         """Compute one call and store it, whatever is stored."""
-        return self.binding().engine.refresh(self.lookup(*call))
+        if is_bypassed():
+            return (yield from self._uncached(call))
+        return (yield from self.binding().engine.refresh(self.lookup(*call)))
+
+    def _uncached(self, call: Call) -> Flow[Result]:
+        return Result(Outcome.BYPASS, (yield Compute(self.origin, *call)))
 
     def peek(self, call: Call, default: Any) -> Flow[Any]:
         """Return the stored value of one call; computes and counts nothing."""
-        found = yield from self.binding().engine.peek(self.lookup(*call))
+        found = None
+        if not is_bypassed():
+            found = yield from self.binding().engine.peek(self.lookup(*call))
         return default if found is None else found.give()
 
     def set(self, value: Any, call: Call) -> Flow[bool]:
-        """Store `value` as one call's result."""
-        return self.binding().engine.set(self.lookup(*call), value)
+        """Store `value` as one call's result; whether it was stored."""
+        return not is_bypassed() and (yield from self.binding().engine.set(self.lookup(*call), value))
 
     def stats(self) -> RouteStats:
         """Return how this label's lookups ended."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Iterator
-from functools import partial, partialmethod
+from functools import cached_property, partial, partialmethod, singledispatchmethod
 from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, final, overload
 
 from cachelayer.backends.base import CacheBackend
@@ -13,7 +13,7 @@ from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
 from cachelayer.functions import classmethods
 from cachelayer.functions.core import FunctionCore
-from cachelayer.functions.options import OPTION_NAMES, FunctionOptions, Ttl, Vary
+from cachelayer.functions.options import OPTION_NAMES, FunctionOptions, TagsOf, Ttl, Vary
 from cachelayer.functions.wrappers import (
     AsyncCachedBatch,
     AsyncCachedFunction,
@@ -98,7 +98,7 @@ class Cached:
         *,
         ttl: Ttl = ...,
         key: str | Callable[..., Any] | None = None,
-        tags: Iterable[str] = (),
+        tags: TagsOf | Iterable[str | TagsOf] = (),
         ignore: Iterable[str] = (),
         vary: Vary | Iterable[Vary] = (),
         cache: Cache | None = None,
@@ -141,7 +141,10 @@ class Cached:
             key: a template of the parameters such as "user:{user_id}", or a callable with the function's own
                 signature that returns the key. It is the whole key: functions whose keys are the same share one entry,
                 so begin it with what the value is. Default: the function and all its arguments.
-            tags: templates; `cache.invalidate_tags` removes all entries of a tag at once.
+            tags: templates of the parameters; `cache.invalidate_tags` removes all entries of a tag at once. A callable
+                in their place, or as one of them, is called with the result and the arguments and returns a tag,
+                several, or None. On a shared store such tags go by the clocks of the hosts: one that is behind by a
+                second misses, of what it invalidates, what another began to compute within that second.
             ignore: names of parameters that make no difference to the result.
             vary: what makes a difference to the result beside the arguments: a context variable, a callable without
                 arguments such as `get_language`, or several.
@@ -195,7 +198,7 @@ class Cached:
         *,
         ttl: Ttl = ...,
         key: str | Callable[..., Any] | None = None,
-        tags: Iterable[str] = (),
+        tags: TagsOf | Iterable[str | TagsOf] = (),
         ignore: Iterable[str] = (),
         vary: Vary | Iterable[Vary] = (),
         cache: Cache | None = None,
@@ -207,6 +210,7 @@ class Cached:
         lock_timeout: Duration = None,
         strict: bool = False,
         jitter: float = 0.0,
+        serializer: SerializerName | Serializer = "auto",
     ) -> BatchDecorator: ...
     def batch(
         self,
@@ -238,6 +242,12 @@ class Cached:
 
 cached: Final = Cached()
 
+#: What is made of a method, and has no signature of its own.
+_ABOVE: Final = (property, cached_property, singledispatchmethod)
+
+#: What a function is known by.
+_NAMES: Final = ("__module__", "__qualname__")
+
 
 def _apply(
     function: Any, cache: Cache | None, backend: CacheBackend | str | None, options: dict[str, Any]
@@ -267,8 +277,8 @@ def _decorate(function: Any, options: FunctionOptions, choose: Callable[[], Cach
 
 def _check(function: Any) -> None:
     what = type(function).__name__
-    if isinstance(function, property):
-        raise OptionTypeError("@cached goes below @property, on the method itself")
+    if isinstance(function, _ABOVE):
+        raise OptionTypeError(f"@cached goes below @{what}, on the method itself")
     if isinstance(function, partialmethod):
         raise OptionTypeError(
             "@cached goes on the method that partialmethod is made of, not on the partialmethod"
@@ -281,7 +291,7 @@ def _check(function: Any) -> None:
         raise OptionTypeError(
             f"@cached goes on a function, not on {what} {function!r}; options go by keyword"
         )
-    if not inspect.isroutine(function) or not hasattr(function, "__qualname__"):
+    if not inspect.isroutine(function) or not all(hasattr(function, name) for name in _NAMES):
         raise OptionTypeError(
             f"@cached goes on functions: wrap this {what} in one (def f(...): return it(...))"
         )

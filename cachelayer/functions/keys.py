@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final
 
 from cachelayer.errors import ConfigurationError, KeyingError, OptionTypeError
 from cachelayer.functions.encoding import UnkeyableError, class_name, encode, has_cache_key
-from cachelayer.functions.options import Vary
+from cachelayer.functions.options import TagsOf, Vary
 from cachelayer.functions.parameters import Parameters, compile_function
 from cachelayer.functions.receivers import Receivers
-from cachelayer.functions.templates import Template
+from cachelayer.functions.templates import TagTemplate, Template
 
 #: Arguments longer than this stand in the key as a digest.
 _LONGEST: Final = 200
+
+#: The part of a context variable that has no value: no value's part begins like this.
+_UNSET: Final = "~"
 
 Key = str | Callable[..., Any] | None
 
@@ -28,7 +31,7 @@ class KeyMaker:
         parameters: the function's.
         name: how errors call the function.
         key: a template, a callable with the function's own signature, or None for all arguments.
-        tags: templates.
+        tags: templates, and callables of the result and the arguments.
         ignore: parameters that are left out of the key.
         vary: what the key has beside the arguments: context variables, and callables without arguments.
 
@@ -43,7 +46,7 @@ class KeyMaker:
         name: str,
         *,
         key: Key,
-        tags: Iterable[str],
+        tags: Iterable[str | TagsOf],
         ignore: Iterable[str],
         vary: Iterable[Vary] = (),
     ) -> None:
@@ -57,7 +60,11 @@ class KeyMaker:
                 f"key= of {name} must be a template or a callable, not {type(key).__name__}"
             )
         self.vary = tuple(vary)
-        self._tags = [Template(tag, parameters.names, f"tags= of {name}") for tag in tags]
+        given = tuple(tags)
+        self._tags = [
+            TagTemplate(tag, parameters.names, f"tags= of {name}") for tag in given if isinstance(tag, str)
+        ]
+        self._tags_of = [tag for tag in given if not isinstance(tag, str)]
 
     @property
     def custom(self) -> bool:
@@ -134,6 +141,28 @@ class KeyMaker:
         arguments = dict(self._parameters.items(args, kwargs))
         return tuple(template.render(arguments) for template in self._tags)
 
+    @property
+    def has_result_tags(self) -> bool:
+        """Whether there are tags that only a result names."""
+        return bool(self._tags_of)
+
+    def result_tags(self, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[str]:
+        """Yield the tags that this result of a bound call names; raises OptionTypeError where one is no str."""
+        for tags_of in self._tags_of:
+            named = tags_of(result, *args, **kwargs)
+            tags: Iterable[Any] = (named,)
+            if named is None:
+                continue
+            if isinstance(named, Iterable) and not isinstance(named, str):
+                tags = named
+            for tag in tags:
+                if not isinstance(tag, str):
+                    raise OptionTypeError(
+                        f"tags= of {self._name}: {_name_of(tags_of)} must return a tag, several, or None, "
+                        f"not {type(tag).__name__} {tag!r}"
+                    )
+                yield tag
+
     def explain(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, method: bool) -> dict[str, str]:
         """Return each parameter with its part of the key, "" where it has none."""
         parts = iter(self._parts(args, kwargs, method))
@@ -141,15 +170,25 @@ class KeyMaker:
             name: "" if name in self.ignored else next(parts)
             for name, _ in self._parameters.items(args, kwargs)
         }
-        names = (f"vary={_name_of(each)}" for each in self.vary)
-        return {**arguments, **dict(zip(names, self._varying(), strict=True))}
+        for each, part in zip(self.vary, self._varying(), strict=True):
+            name, count = f"vary={_name_of(each)}", 1
+            while name in arguments:
+                count += 1
+                name = f"vary={_name_of(each)} ({count})"
+            arguments[name] = part
+        return arguments
 
     def _varying(self) -> Iterable[str]:
         """Return the parts of the key that are no arguments."""
         return [self._variation(each) for each in self.vary]
 
     def _variation(self, vary: Vary) -> str:
-        value = vary.get(None) if isinstance(vary, ContextVar) else vary()
+        try:
+            value = vary.get() if isinstance(vary, ContextVar) else vary()
+        except LookupError:
+            if not isinstance(vary, ContextVar):
+                raise
+            return _UNSET
         try:
             return encode(value)
         except UnkeyableError as error:
@@ -178,7 +217,9 @@ class KeyMaker:
 
     def _receiver(self, name: str, value: Any) -> str:
         if isinstance(value, type):
-            return f"@{len(class_name(value))}:{class_name(value)}"
+            named = class_name(value)
+            self.receivers.note_class(value, named)
+            return f"@{len(named)}:{named}"
         if has_cache_key(value):
             return self._argument(name, value)
         try:
@@ -205,8 +246,8 @@ class KeyMaker:
             ) from None
 
 
-def _name_of(vary: Vary) -> str:
-    return vary.name if isinstance(vary, ContextVar) else getattr(vary, "__qualname__", repr(vary))
+def _name_of(given: Any) -> str:
+    return given.name if isinstance(given, ContextVar) else getattr(given, "__qualname__", repr(given))
 
 
 def _encoded(source: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
@@ -43,6 +44,10 @@ Ttl = Duration | Callable[..., Duration]
 Vary = Callable[[], Any] | ContextVar[Any]
 
 
+#: Called with the result and the arguments; returns a tag, or several, or None.
+TagsOf = Callable[..., str | Iterable[str] | None]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FunctionOptions:
     """What `@cached` was told; see there. Durations are in seconds here.
@@ -54,7 +59,7 @@ class FunctionOptions:
 
     ttl: Any = NOT_GIVEN
     key: str | Callable[..., Any] | None = None
-    tags: tuple[str, ...] = ()
+    tags: tuple[str | TagsOf, ...] = ()
     ignore: tuple[str, ...] = ()
     vary: tuple[Vary, ...] = ()
     name: str | None = None
@@ -82,8 +87,8 @@ class FunctionOptions:
             self._put(name, parse_duration(getattr(self, name), name=name))
         self._put("cache_exceptions", _exceptions(self.cache_exceptions))
         self._put("vary", _vary(self.vary))
-        for name in ("tags", "ignore"):
-            self._put(name, _names(name, getattr(self, name)))
+        self._put("tags", _tags(self.tags))
+        self._put("ignore", _names("ignore", self.ignore))
         if self.cache_exceptions and self.negative_ttl is None:
             raise ConfigurationError(
                 "cache_exceptions= needs negative_ttl=: how long such an answer may stand"
@@ -104,21 +109,40 @@ class FunctionOptions:
         _check_number("beta", self.beta, 0.0, math.inf)
         if self.refresh_ahead is not None:
             _check_number("refresh_ahead", self.refresh_ahead, 0.0, 1.0)
-        if self.soft_timeout is not None and not self.has_spares:
+        if self.soft_timeout is not None and self.freshness.last_resort <= 0:
             raise ConfigurationError(
-                "soft_timeout= needs stale_while_revalidate= or stale_if_error=: what is served at the timeout is stale"
+                "soft_timeout= needs stale_if_error=, longer than stale_while_revalidate=: what is served at the "
+                "timeout is stale, and within that window nobody waits at all"
             )
         if self.batch and (self.freshness.ages or self.lock != LOCAL):
             raise ConfigurationError(
                 "@cached.batch takes no timeouts, stale windows, early refreshes or lock="
             )
+        if self.batch and self.cache_exceptions:
+            raise ConfigurationError(
+                "@cached.batch takes no cache_exceptions=: an exception says nothing about single items"
+            )
         if self.lock not in (LOCAL, DISTRIBUTED):
             raise ConfigurationError(f"lock={self.lock!r} is unknown: choose {LOCAL!r} or {DISTRIBUTED!r}")
 
-    @property
-    def has_spares(self) -> bool:
-        """Whether values are kept beyond their ttl."""
-        return bool(self.stale_while_revalidate or self.stale_if_error)
+    def check_generator(self, name: str) -> None:
+        """Raise ConfigurationError where an option cannot work for the generator function of this name."""
+        given = (
+            option
+            for option, value in (
+                ("stale_if_error", self.stale_if_error),
+                ("soft_timeout", self.soft_timeout),
+                ("hard_timeout", self.hard_timeout),
+                ("lock", self.lock if self.lock != LOCAL else None),
+                ("cache_exceptions", self.cache_exceptions),
+            )
+            if value
+        )
+        option = next(given, None)
+        if option is not None:
+            raise ConfigurationError(
+                f"{name} is a generator, whose items are given as they come: {option}= cannot work for it"
+            )
 
     @property
     def freshness(self) -> Freshness:
@@ -155,13 +179,36 @@ def _names(option: str, value: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
+def _tags(value: Any) -> tuple[str | TagsOf, ...]:
+    if callable(value):
+        return (cast("TagsOf", value),)
+    if isinstance(value, str):
+        raise OptionTypeError(f"tags must be a list, not one str: tags=[{value!r}]")
+    try:
+        tags = tuple(value)
+    except TypeError:
+        raise OptionTypeError(f"tags must be a list of str, not {type(value).__name__}") from None
+    for tag in tags:
+        if not isinstance(tag, str) and not callable(tag):
+            raise OptionTypeError(
+                f"tags must be a list of str, but has {type(tag).__name__} {tag!r}; callables of the result and the "
+                f"arguments will do too"
+            )
+    return tags
+
+
 def _vary(value: Any) -> tuple[Vary, ...]:
     several = isinstance(value, (list, tuple, set, frozenset))
-    given = tuple(cast("Iterable[Any]", value)) if several else (value,)
+    given: tuple[Any, ...] = tuple(cast("Iterable[Any]", value)) if several else (value,)
     for each in given:
-        if not (callable(each) or isinstance(each, ContextVar)):
+        if not callable(each) and type_of(each) is not ContextVar:
             raise OptionTypeError(
                 f"vary must be a ContextVar or a callable without arguments, or several: {each!r}"
+            )
+        if inspect.iscoroutinefunction(each):
+            raise OptionTypeError(
+                f"vary must be plain callables, since a key is made without awaiting anything: {each!r} is a "
+                f"coroutine function"
             )
     return given
 

@@ -21,11 +21,13 @@ _numbers = itertools.count(1)
 class Receiver:
     """What is known of one living instance."""
 
-    __slots__ = ("_reference", "number", "shortcut")
+    __slots__ = ("_reference", "name", "number", "shortcut")
 
     def __init__(self, instance: Any, forget: Any) -> None:
         self._reference = weakref.ref(instance, forget)
         self.number = next(_numbers)
+        #: By which a class is known instead; see `note_class`.
+        self.name = ""
         self.shortcut = Shortcut()
 
 
@@ -50,6 +52,17 @@ class Receivers:
             receiver = self._known.setdefault(place, Receiver(instance, partial(self._forget, place)))
             self.finders[place] = receiver.shortcut.get
         return receiver
+
+    def note_class(self, kind: type, name: str) -> None:
+        """Let a class have a shortcut, to the entries that it has under this name.
+
+        A class gets another name when its module begins or ceases to lead to it: then its keys are others, and what
+        would be invalidated by them is not what the shortcut leads to.
+        """
+        receiver = self.get(kind)
+        if receiver.name != name:
+            receiver.name = name
+            receiver.shortcut.clear()
 
     def shortcut(self, instance: Any) -> Shortcut | None:
         """Return the instance's shortcut; None where it is not known."""

@@ -6,9 +6,11 @@ async class each drive the same flows with their own driver: see `controls`.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import types
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar, overload
 
 import msgspec
@@ -75,6 +77,13 @@ class _Bound(msgspec.Struct, eq=False):
 
     def __reduce__(self) -> Any:
         return getattr, (self.instance, self.__func__.__name__)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin: Self = type_of(self)(copy.deepcopy(self.instance, memo))
+        return twin
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         call: Call = self._core().bind_call(self.instance, *args, **kwargs)
@@ -385,7 +394,16 @@ def _bound_class(core: FunctionCore, slow: Callable[..., Any], shape: Shape, con
     def its_core(_: Any) -> FunctionCore:
         return core
 
-    return type(f"Bound_{core.python_name}", (_Bound, controls), {"__call__": call, "_core": its_core})
+    namespace = {"__call__": call, "_core": its_core, "__module__": core.function.__module__}
+    bound = type(f"Bound_{core.python_name}", (_Bound, controls), namespace)
+    # Found before `__getattr__` is asked, and the class's own otherwise; not for msgspec to read as a struct's.
+    for name in ("__doc__", "__annotations__"):
+        setattr(bound, name, property(partial(_of_function, name=name)))
+    return bound
+
+
+def _of_function(bound: Any, name: str) -> Any:
+    return getattr(bound.__func__, name)
 
 
 def _binder(bind: Bind, where: Callable[[], Any]) -> Callable[[Binding], None]:

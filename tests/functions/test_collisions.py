@@ -85,6 +85,34 @@ def test_a_hundred_thousand_random_calls_do_not_collide():
     assert len(seen) > PAIRS / 2
 
 
+@pytest.mark.parametrize("key", [None, "k:{a}:{b}"], ids=["arguments", "template"])
+def test_a_hundred_thousand_random_variations_do_not_collide(key):
+    """3, 8: of 100,000 calls that vary with two random values, no two different ones have one key."""
+    here = [None, None]
+    f = cached(cache=Cache(), key=key, vary=[lambda: here[0], lambda: here[1]])(lambda a, b: None)
+    chance = random.Random(20251122)
+    pool = [(value, identity(value)) for value in (random_value(chance) for _ in range(1000))]
+    numbers = {known: number for number, known in enumerate(dict.fromkeys(known for _, known in pool))}
+    numbered = [(value, numbers[known]) for value, known in pool]
+    seen: dict[str, object] = {}
+    for _ in range(PAIRS // 2):
+        chosen = chance.choices(numbered, k=4)
+        (a, _), (b, _), (here[0], _), (here[1], _) = chosen
+        call = tuple(number for _, number in chosen)
+        assert seen.setdefault(f.key_for(a, b), call) == call
+
+
+def test_items_of_batches_do_not_collide():
+    """3, 37: each item, with what stands beside it, has a key of its own."""
+    f = cached.batch(cache=Cache())(lambda items, more=None: {})
+    chance = random.Random(7)
+    seen: dict[str, object] = {}
+    for _ in range(5000):
+        item, more = random_value(chance, 1), random_value(chance, 2)
+        call = identity((item, more))
+        assert seen.setdefault(f.key_for(item, more), call) == call
+
+
 # By repr, so that nan and -0.0 are what they are; sets and dicts are covered above.
 scalars = st.one_of(
     st.none(),

@@ -1,14 +1,17 @@
 """Blocks that say how their code caches: not at all, or with invalidations that wait for their end."""
 
 import asyncio
+import contextvars
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from cachelayer import bypass, deferred_invalidation
-from tests.functions.support import World
+from cachelayer import BackendError, bypass, deferred_invalidation
+from cachelayer.context import bypasses, is_bypassed
+from cachelayer.testing import FailingBackend
+from tests.functions.support import SixMethods, World
 
 
 def counted(world: World, **options):
@@ -229,3 +232,130 @@ def test_other_threads_do_not_wait(store):
         thread.start()
         thread.join()
         assert function.peek(1) is None
+
+
+def test_a_task_that_outlives_the_block_invalidates_at_once():
+    """What a task invalidates after the end of the block that it was started in is not lost (40)."""
+    function, _ = counted(World("sync", "memory"))
+    function(1)
+
+    async def scenario():
+        ended = asyncio.Event()
+
+        async def later():
+            await ended.wait()
+            function.invalidate(1)
+            with deferred_invalidation():
+                function.invalidate(1)
+
+        async with deferred_invalidation():
+            task = asyncio.create_task(later())
+            await asyncio.sleep(0)
+        ended.set()
+        await task
+
+    asyncio.run(scenario())
+    assert function.peek(1) is None
+
+
+def test_a_block_within_a_task_that_outlives_the_outer_one_counts():
+    """Once the outer block has ended, what waits for the inner one's end is not done before that, nor lost (40)."""
+    function, _ = counted(World("sync", "memory"))
+    function(1)
+
+    async def scenario():
+        inside, ended = asyncio.Event(), asyncio.Event()
+
+        async def later():
+            async with deferred_invalidation():
+                inside.set()
+                await ended.wait()
+                function.invalidate(1)
+                assert function.peek(1) == [1, 1]
+
+        async with deferred_invalidation():
+            task = asyncio.create_task(later())
+            await inside.wait()
+        ended.set()
+        await task
+
+    asyncio.run(scenario())
+    assert function.peek(1) is None
+
+
+def test_one_that_fails_does_not_keep_the_others_from_being_done(world):
+    """All invalidations of a block are tried, and the first error is raised (40)."""
+    backend = FailingBackend(SixMethods(), operations=["compare_and_set"])
+    failing = world.cache_over(backend, on_error="raise")
+    backend.mend()
+    broken, _ = counted(world, cache=failing)
+    sound, _ = counted(world)
+    world.run(sound(1))
+    backend.break_down()
+
+    def body(await_it):
+        await_it(broken.invalidate(1))
+        await_it(sound.invalidate(1))
+
+    with pytest.raises(BackendError):
+        in_block(world, body)
+    assert world.run(sound.peek(1)) is None
+
+
+@pytest.mark.parametrize("make", [bypass, deferred_invalidation])
+def test_one_object_may_be_used_within_itself_and_by_several_threads(make):
+    """A block that is kept in a variable is several where it is entered several times (39, 40)."""
+    function, calls = counted(World("sync", "memory"))
+    function(1)
+    block, both = make(), threading.Barrier(2)
+
+    def use():
+        with block:
+            both.wait(10)
+            with block:
+                function(1)
+                function.invalidate(1)
+            function(1)
+            both.wait(10)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    use()
+    thread.join()
+    assert len(calls) == (5 if make is bypass else 1)
+    assert function.peek(1) is None
+    assert not is_bypassed()
+
+
+def test_a_block_may_be_left_in_another_context():
+    """Frameworks may run a dependency's end elsewhere than its beginning (39, 40)."""
+    function, _ = counted(World("sync", "memory"))
+    function(1)
+    without, deferred = bypass(), deferred_invalidation()
+
+    def begin():
+        without.__enter__()
+        deferred.__enter__()
+        function.invalidate(1)
+
+    contextvars.copy_context().run(begin)
+    assert function.peek(1) == [1, 1]
+    deferred.__exit__(None, None, None)
+    without.__exit__(None, None, None)
+    assert function.peek(1) is None
+    assert not bypasses
+
+
+def test_verbs_in_a_bypass(world):
+    """A peek reads nothing, set and refresh write nothing, and invalidations are done all the same (36, 39)."""
+    function, calls = counted(world)
+    world.run(function(1))
+    with bypass():
+        assert world.run(function.peek(1)) is None
+        assert world.run(function.set("set", 1)) is False
+        assert world.run(function.refresh(1)) == [1, 2]
+    assert world.run(function.peek(1)) == [1, 1]
+    with bypass():
+        world.run(function.invalidate(1))
+    assert world.run(function.peek(1)) is None
+    assert len(calls) == 2
