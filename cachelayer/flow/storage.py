@@ -626,9 +626,10 @@ class EnvelopeStorage:
     def acquire(self, flight: Flight, seconds: float) -> Flow[bool]:
         """See `Storage.acquire`. A store that fails keeps nobody from computing."""
         token = secrets.token_bytes(16)
+        flight.lease = token  # before it is taken: who is cancelled in between gives it back
         taken = yield from self._try("acquire_lease", flight_lease(flight.key), token, seconds)
-        if taken:
-            flight.lease = token
+        if not taken:
+            flight.lease = b""
         return taken is not False
 
     def release(self, flight: Flight) -> Flow[None]:

@@ -287,3 +287,21 @@ def test_an_operation_is_the_sync_method_or_its_async_twin(drive):
 
     assert drive(flow()) is None
     assert called == ["get" if drive is run else "aget"]
+
+
+def test_who_is_cancelled_while_it_takes_its_turn_gives_it_back():
+    """A lease that was taken just before the cancellation is not held until it runs out: functions.md 30, 31."""
+    backend = SixMethods()
+    flow = Cache(backend).engine.get_or_compute(lookup(distributed=True))
+    step = next(flow)
+    while step.operation != "acquire_lease":
+        step = flow.send(step.take())
+    name, _token, seconds = step.args
+    assert step.take() is True
+    step = flow.throw(asyncio.CancelledError())
+    while step.operation != "release_lease":
+        step = flow.send(step.take())
+    assert step.take() is True
+    with pytest.raises(asyncio.CancelledError):
+        flow.send(True)
+    assert backend.acquire_lease(name, b"the next", seconds) is True
