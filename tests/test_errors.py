@@ -14,6 +14,7 @@ BUILTINS = {
     "EncodingError": TypeError,
     "DecodingError": ValueError,
     "BackendError": ConnectionError,
+    "ComputationTimeoutError": TimeoutError,
     "BackendClosedError": RuntimeError,
     "UnsupportedOperationError": NotImplementedError,
     "MissingExtraError": ImportError,

@@ -342,3 +342,14 @@ def test_an_invalidation_wins_over_a_computation_in_another_process(path: Path, 
 
         assert double(4) == double(4) == double(4) == {"twice": 8}
         assert calls == [4, 4]
+
+
+def test_processes_that_make_the_file_at_once_agree_on_it(tmp_path: Path):
+    """Of processes that start together one makes the file, and none takes it for another program's (28)."""
+    for path in (tmp_path / f"round {number}" / "cache.db" for number in range(40)):
+
+        def work(number: int, path: Path = path) -> bool:
+            with DiskBackend(path) as own:
+                return own.set(str(number), b"value")
+
+        assert in_processes(6, work) == [True] * 6

@@ -112,20 +112,20 @@ def test_without_a_timeout_there_is_one_try(timeout: float):
     assert list(pauses(timeout)) == [0.0]
 
 
-def testpauses_grow_and_end_with_a_last_try(monkeypatch: pytest.MonkeyPatch):
+def test_pauses_grow_and_end_with_a_last_try(monkeypatch: pytest.MonkeyPatch):
     """Pauses between tries grow to 50 ms, are spread, and never lead past the deadline."""
     now = [100.0]
     monkeypatch.setattr("cachelayer.backends.locks.time.monotonic", lambda: now[0])
-    pauses = []
+    taken = []
     for pause in pauses(1.0):
-        pauses.append(pause)
+        taken.append(pause)
         now[0] += pause
-    assert pauses[-1] == 0.0
-    assert sum(pauses) == pytest.approx(1.0)
-    assert 0.0005 <= pauses[0] <= 0.001
-    assert max(pauses) <= 0.05
-    assert len(set(pauses)) == len(pauses)
-    assert len(pauses) < 60
+    assert taken[-1] == 0.0
+    assert sum(taken) == pytest.approx(1.0)
+    assert 0.0005 <= taken[0] <= 0.001
+    assert max(taken) <= 0.05
+    assert len(set(taken)) == len(taken)
+    assert len(taken) < 60
 
 
 @pytest.mark.parametrize(

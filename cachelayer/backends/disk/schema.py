@@ -53,7 +53,11 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     if not path.stat().st_size:
         # So that clear() can give pages back. It has to be said before the empty file is looked at.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    if _is_new(connection, path):
+    # In one transaction: another process may be making the tables between two looks.
+    connection.execute("BEGIN")
+    is_new = _is_new(connection, path)
+    connection.execute("COMMIT")
+    if is_new:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
         if _is_new(connection, path):  # else another process was first
