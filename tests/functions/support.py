@@ -13,6 +13,7 @@ from typing import Any, Final
 from cachelayer import Cache, CacheBackend, InMemoryBackend, cached
 from cachelayer.backends.disk import DiskBackend
 from cachelayer.backends.redis import RedisBackend
+from cachelayer.flow import background
 from cachelayer.testing import FakeClock, MinimalBackend
 
 COLOURS: Final = ("sync", "async")
@@ -189,3 +190,18 @@ async def auntil(condition: Callable[[], bool]) -> None:
 
 async def _awaited(result: Any) -> Any:
     return await result
+
+
+def settled(world: World, function: Callable[[], Any]) -> Any:
+    """Return what a call returns at once; what it began in the background has ended by then."""
+    if world.colour == "sync":
+        result = function()
+        assert background.join(20)
+        return result
+
+    async def call() -> Any:
+        result = await function()
+        await background.ajoin()
+        return result
+
+    return asyncio.run(call())

@@ -1,11 +1,8 @@
 """Soft invalidation: entries become stale, and are not gone."""
 
-import asyncio
-
 import pytest
 
-from cachelayer.flow import background
-from tests.functions.support import Background, Gate, World
+from tests.functions.support import Background, Gate, World, settled
 
 
 def counted(world: World, **options):
@@ -17,21 +14,6 @@ def counted(world: World, **options):
         return len(calls)
 
     return world.cached(tags=["tag"], **options)(compute), calls
-
-
-def settled(world: World, function):
-    """Return what a call gives; what it began in the background has ended by then."""
-    if world.colour == "sync":
-        result = function()
-        assert background.join(20)
-        return result
-
-    async def call():
-        result = await function()
-        await background.ajoin()
-        return result
-
-    return asyncio.run(call())
 
 
 def soften(world: World) -> int:

@@ -12,7 +12,7 @@ from cachelayer import Cache, InMemoryBackend, cached
 from cachelayer.errors import ComputationTimeoutError, ConfigurationError, OptionTypeError
 from cachelayer.flow import background, freshness
 from cachelayer.flow.freshness import Freshness, State
-from tests.functions.support import Gate, World
+from tests.functions.support import Gate, World, settled
 
 
 class Source:
@@ -37,21 +37,6 @@ class Source:
     def stats(self):
         """How the lookups ended."""
         return self.function.stats()
-
-
-def settled(world: World, function):
-    """Return what a call returns at once; what it began in the background has ended by then."""
-    if world.colour == "sync":
-        result = function()
-        assert background.join(20)
-        return result
-
-    async def call():
-        result = await function()
-        await background.ajoin()
-        return result
-
-    return asyncio.run(call())
 
 
 # -- jitter -----------------------------------------------------------------------------------------------------
