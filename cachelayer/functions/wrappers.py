@@ -333,7 +333,12 @@ def make_wrapper(core: FunctionCore) -> Any:
     slow = kind.make_slow(core)
     call, bind = compile_call(core.parameters, shape, slow, core.shortcut.get)
     core.on_bound.append(_binder(bind, lambda: core.shortcut.get))
-    namespace = {"__call__": staticmethod(call), "__get__": _getter(core, slow, shape, kind.bound)}
+    namespace: dict[str, Any] = {
+        "__call__": staticmethod(call),
+        "__get__": _getter(core, slow, shape, kind.bound),
+    }
+    # In this very class: who looks at a class's annotations leaves an empty dict there, which would hide wrapt's.
+    namespace["__annotations__"] = property(_annotations)
     wrapper = type(f"Cached_{core.function.__name__}", (kind.function,), namespace)(core)
     core.set_wrapper(wrapper)
     return wrapper
@@ -400,6 +405,10 @@ def _bound_class(core: FunctionCore, slow: Callable[..., Any], shape: Shape, con
     for name in ("__doc__", "__annotations__"):
         setattr(bound, name, property(partial(_of_function, name=name)))
     return bound
+
+
+def _annotations(wrapper: Any) -> Any:
+    return wrapper.__wrapped__.__annotations__
 
 
 def _of_function(bound: Any, name: str) -> Any:

@@ -70,6 +70,14 @@ def test_name_signature_docstring_and_annotations_are_kept(function):
 
 
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_a_look_at_the_class_hides_no_annotations(function):
+    """15: Python gives each class a dict of annotations when somebody asks for it; a function keeps its own."""
+    for kind in type(function).__mro__:
+        getattr(kind, "__annotations__", None)
+    assert function.__annotations__ == function.__wrapped__.__annotations__ != {}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
 def test_a_coroutine_function_stays_one(function):
     """15: `inspect.iscoroutinefunction` tells the colour."""
     assert inspect.iscoroutinefunction(function) == function.__name__.startswith("a")

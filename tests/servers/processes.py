@@ -118,6 +118,9 @@ class Server:
     def pause(self) -> None:
         """Let it hang: it accepts connections, by the kernel, and answers nothing."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            # Its threads go on for a moment; until the last one has stopped, it may answer.
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
