@@ -13,9 +13,9 @@ from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
-from cachelayer.exchange import Caching, Exchange, Options, Route
+from cachelayer.exchange import Behind, Caching, Exchange, Fetched, Options, Route, ShadowReport
 from cachelayer.flows import Flow, arun, run
-from cachelayer.http import Reason, Request, ResponseHead, Rule
+from cachelayer.http import Answer, Headers, Reason, Request, ResponseHead, Rule
 from cachelayer.http.target import request_path
 from cachelayer.stats import StatsSnapshot
 
@@ -86,6 +86,8 @@ class CacheMiddleware:
             return
         bound = self._caching.bound or self._caching.bind()
         drive = run_here if bound.local else driver()
+        #: Under another event loop than asyncio's nobody waits, and nothing goes on behind the client's back.
+        waits = asyncio._get_running_loop() is not None
         if drive is None:
             await self.app(scope, receive, send)
             return
@@ -94,18 +96,38 @@ class CacheMiddleware:
             await self.app(scope, receive, send)
             return
         request = request_of(scope)
-        found = bound.find_here(request) if bound.local else await drive(bound.find(request))
-        if isinstance(found, Exchange):
-            await _Forwarding(found, drive, scope, receive, send).run(self.app)
-            return
-        await send(
-            {"type": "http.response.start", "status": found.status, "headers": [*found.stored, *found.added]}
+        found = (
+            bound.find_here(request, behind=waits)
+            if bound.local
+            else await drive(bound.find(request, behind=waits))
         )
-        await send({"type": "http.response.body", "body": found.body})
+        if isinstance(found, Exchange):
+            await _Forwarding(found, drive, scope, receive, send, waits).run(self.app)
+        elif isinstance(found, Behind):
+            await arun(found.begin(functools.partial(_fetch, self.app, dict(scope), found)))
+            await send_answer(found.answer, send)
+        else:
+            await send_answer(found, send)
+
+    def shadow_report(self) -> ShadowReport:
+        """Return what a middleware with `shadow=True` has seen.
+
+        Raises:
+            ConfigurationError: this one serves from the cache.
+        """
+        return self._caching.shadow_report()
 
     def stats(self) -> StatsSnapshot:
         """Return what the cache counted: per route, per function, per backend."""
         return self._caching.stats()
+
+
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Send a whole response."""
+    await send(
+        {"type": "http.response.start", "status": answer.status, "headers": [*answer.stored, *answer.added]}
+    )
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 def objection_in(scope: Scope) -> Reason | None:
@@ -125,7 +147,8 @@ def objection_in(scope: Scope) -> Reason | None:
 def check_app(app: object) -> None:
     """Raise OptionTypeError unless `app` can be called as an ASGI application."""
     remedy = "pass the application itself: CacheMiddleware(app), or app.add_middleware(CacheMiddleware)"
-    if isinstance(app, type) or not callable(app):
+    # Of classes only those are applications whose instances are awaited, as Starlette's endpoints are.
+    if not callable(app) or (isinstance(app, type) and not hasattr(app, "__await__")):
         raise OptionTypeError(f"app must be an ASGI application, not {app!r}; {remedy}")
     try:
         signature = inspect.signature(app)
@@ -214,32 +237,98 @@ def _driver_without_asyncio() -> Drive | None:
     return drive
 
 
+#: A request's own conditions: they are for the cache's answer, where the application is asked for its own sake.
+_CONDITIONS: Final = frozenset(
+    {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range", b"range"}
+)
+
+
+def conditional(
+    headers: Iterable[tuple[bytes, bytes]], conditions: Headers | None
+) -> list[tuple[bytes, bytes]]:
+    """Return a request's fields with others in place of its own conditions."""
+    if conditions is None:
+        return list(headers)
+    return [*(line for line in headers if line[0].lower() not in _CONDITIONS), *conditions]
+
+
 class _Forwarding:
     """One request that the application answers."""
 
-    __slots__ = ("_drive", "_exchange", "_gone", "_has_body", "_receive", "_scope", "_send")
+    __slots__ = (
+        "_drive",
+        "_exchange",
+        "_gone",
+        "_has_body",
+        "_receive",
+        "_scope",
+        "_send",
+        "_started",
+        "_waits",
+    )
 
-    def __init__(self, exchange: Exchange, drive: Drive, scope: Scope, receive: Receive, send: Send) -> None:
-        self._exchange, self._drive = exchange, drive
+    def __init__(  # noqa: PLR0917 - made for each miss
+        self,
+        exchange: Exchange,
+        drive: Drive,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        waits: bool,
+    ) -> None:
+        self._exchange, self._drive, self._waits = exchange, drive, waits
         self._scope, self._receive, self._send = scope, receive, send
-        self._gone = self._has_body = False
+        self._gone = self._has_body = self._started = False
 
     async def run(self, app: ASGIApp) -> None:
         """Call the application between the two ends of the exchange."""
         exchange, scope = self._exchange, self._scope
         scope[_PASSED] = (*scope.get(_PASSED, ()), exchange.bound.cache)
         try:
-            if exchange.plan.key is None:
-                await app(scope, self._receive, self._send)
+            if exchange.plan.key is not None:
+                await self._ask(app)
+            elif exchange.plan.reason is Reason.METHOD:
+                await app(scope, self._receive, self.send)
             else:
-                fencing = exchange.prepare()
-                if fencing is not None:
-                    await self._drive(fencing)
-                await app(scope, self.receive, self.send)
+                await app(scope, self._receive, self._send)
         except BaseException as error:
-            exchange.end(scope, None if self._gone else error)
+            await self._end(None if self._gone else error)
             raise
-        exchange.end(scope)
+        await self._end(None)
+
+    async def _ask(self, app: ASGIApp) -> None:
+        exchange, scope = self._exchange, self._scope
+        fencing = exchange.prepare(waits=self._waits or not exchange.bound.local)
+        if fencing is not None:
+            answer = await self._wait(fencing)
+            if answer is not None:
+                await send_answer(answer, self._send)
+                return
+        asked: list[tuple[bytes, bytes]] = scope["headers"]
+        conditions = exchange.conditions
+        if conditions is not None:
+            # In place, since those around look into this very scope for what the application puts there.
+            scope["headers"] = conditional(asked, conditions)
+        token = exchange.enter()
+        try:
+            await app(scope, self.receive, self.send)
+        except Exception as error:
+            rescuing = None if self._started or self._gone else exchange.rescue(error)
+            if rescuing is None:
+                raise
+            await send_answer(await self._wait(rescuing), self._send)
+        finally:
+            exchange.leave(token)
+            scope["headers"] = asked
+
+    async def _wait(self, flow: Flow[T]) -> T:
+        """Drive a flow that may wait."""
+        return await (arun(flow) if self._waits else self._drive(flow))
+
+    async def _end(self, error: BaseException | None) -> None:
+        closing = self._exchange.end(self._scope, error)
+        if closing is not None:
+            await self._wait(closing)
 
     async def receive(self) -> Message:
         """Receive for the application, and note that the client has gone: what then comes may be cut short."""
@@ -254,10 +343,17 @@ class _Forwarding:
 
     async def send(self, message: Message) -> None:
         """Send for the application. A whole response is stored before its last message goes out."""
-        kind = message["type"]
+        kind, exchange = message["type"], self._exchange
         if kind == "http.response.start":
             message = self._start(message)
-        elif self._exchange.collecting:
+            if exchange.due is not None:
+                await self._wait(exchange.due)
+            if exchange.is_replaced:
+                await send_answer(await self._wait(exchange.replace()), self._send)
+                return
+        elif exchange.is_replaced:
+            return
+        elif exchange.collecting:
             await self._collect(kind, message)
         try:
             await self._send(message)
@@ -266,6 +362,7 @@ class _Forwarding:
             raise
 
     def _start(self, message: Message) -> Message:
+        self._started = True
         given: Iterable[Any] = message.get("headers", ())
         if given.__class__ is not list and isinstance(given, Iterator):
             message = {**message, "headers": list(given)}
@@ -283,3 +380,54 @@ class _Forwarding:
                 await self._drive(exchange.finish())
         elif kind in _BODY_ELSEWHERE:
             exchange.give_up(Reason.SENT_AS_FILE)
+
+
+# -- behind the client's back -----------------------------------------------------------------------------------
+
+
+async def _fetch(app: ASGIApp, scope: Scope, found: Behind, conditions: Headers | None) -> Fetched:
+    """Ask the application for what a request was for, whose client has its answer already."""
+    limit = found.bound.policy.max_body_bytes
+    scope = {**scope, "headers": conditional(scope["headers"], conditions)}
+    scope[_PASSED] = (*scope.get(_PASSED, ()), found.bound.cache)
+    for per_connection in ("extensions", "state"):
+        # What the server offers for one response, such as pathsend; and the state is the connection's, not shared.
+        if isinstance(scope.get(per_connection), dict):
+            scope[per_connection] = {} if per_connection == "extensions" else dict(scope[per_connection])
+    fetching = _Fetching(limit)
+    await app(scope, fetching.receive, fetching.send)
+    objection = objection_in(scope)
+    return Fetched(fetching.head, fetching.body if fetching.is_whole else None, scope, objection)
+
+
+class _Fetching:
+    """The server's side of a request that has no client any more."""
+
+    def __init__(self, limit: int) -> None:
+        self.head: ResponseHead | None = None
+        self.body = b""
+        self.is_whole = False
+        self._limit = limit
+        self._asked = False
+        self._over = asyncio.Event()
+
+    async def receive(self) -> Message:
+        """Give an empty body, and no disconnect before the response is over."""
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Take the response."""
+        if message["type"] == "http.response.start":
+            self.head = head_of(message)
+        elif message["type"] == "http.response.body" and not self._over.is_set():
+            self.body += message.get("body") or b""
+            if len(self.body) > self._limit:
+                self.body = b""
+                self._over.set()
+            elif not message.get("more_body", False):
+                self.is_whole = True
+                self._over.set()

@@ -19,6 +19,9 @@ _is_disabled: Final = os.environ.get(DISABLED_VARIABLE, "").lower() in ("1", "tr
 #: nothing where it is empty, and only where it is not does `is_bypassed` have to ask.
 bypasses: Final[list[None]] = [None] if _is_disabled else []
 
+#: Who asks for what is logged, such as a user of the dashboard; "" is the application itself.
+acting: Final[ContextVar[str]] = ContextVar("cachelayer_acting", default="")
+
 #: Makes the flow of one invalidation.
 Invalidation = Callable[[], Flow[Any]]
 

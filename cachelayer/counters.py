@@ -11,8 +11,12 @@ import os
 import sys
 import threading
 import weakref
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable
 from typing import Final
+
+from cachelayer.forks import ProcessLock
 
 #: Whether threads of this interpreter run at the same time, so that single C calls are not atomic by themselves.
 FREE_THREADED: Final = not getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -44,6 +48,46 @@ class Counter:
     def reset(self) -> None:
         """Start again from zero."""
         self._base = self.total
+
+
+_STEPS: Final = 12  # buckets to a power of ten
+_FIRST, _LAST = -6, 8  # powers of ten
+#: Upper ends of the buckets that times, ages and sizes are counted in: log-spaced, twelve to each power of ten, from a
+#: microsecond (or a millionth of a byte) to 100,000,000. What is above the last is in one more.
+BOUNDS: Final = [float(f"{10 ** (step / _STEPS):.6g}") for step in range(_FIRST * _STEPS, _LAST * _STEPS + 1)]
+#: Timed operations that wait to be added up.
+_MOST_TIMED: Final = 1000
+
+
+def bucket_of(value: float) -> int:
+    """Return the number of the bucket of a value: above the bound before it, and not above its own."""
+    return bisect_left(BOUNDS, value)
+
+
+class Timings:
+    """How long operations took, by operation and by how they ended. `note((operation, status, seconds))` adds one."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[str, str, float]] = deque()
+        self._sums: dict[tuple[str, str], tuple[dict[int, int], float]] = {}
+        self._lock = ProcessLock()
+
+    def note(self, timed: tuple[str, str, float]) -> None:
+        """Add one operation: its name, "ok" or "error", and seconds."""
+        self._waiting.append(timed)
+        if len(self._waiting) > _MOST_TIMED:
+            self.read()
+
+    def read(self) -> dict[tuple[str, str], tuple[dict[int, int], float]]:
+        """Return how many are in each bucket, by the bucket's number, and the sum of all seconds."""
+        with self._lock:
+            for _ in range(len(self._waiting)):
+                operation, status, seconds = self._waiting.popleft()
+                buckets, total = self._sums.setdefault((operation, status), ({}, 0.0))
+                place = bucket_of(seconds)
+                buckets[place] = buckets.get(place, 0) + 1
+                self._sums[operation, status] = buckets, total + seconds
+            return {name: (dict(buckets), total) for name, (buckets, total) in self._sums.items()}
 
 
 class _LockedStep:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import io
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, Unpack
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
-from cachelayer.exchange import Caching, Exchange, Options, Route
+from cachelayer.exchange import Behind, Caching, Exchange, Fetched, Options, Route, ShadowReport
 from cachelayer.flows import run
 from cachelayer.http import Answer, Headers, Request, ResponseHead, Rule
 from cachelayer.http.messages import FieldLines
 from cachelayer.http.plan import RELEVANT
 from cachelayer.http.target import request_path
 from cachelayer.stats import StatsSnapshot
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -81,10 +86,21 @@ class CacheMiddleware:
         found = bound.find_here(request) if bound.local else run(bound.find(request))
         if isinstance(found, Exchange):
             return _Forwarding(found, environ, start_response).run(self.app)
+        if isinstance(found, Behind):
+            run(found.begin(functools.partial(_fetch, self.app, dict(environ), found)))
+            found = found.answer
         stored = _native_again(found.stored) if bound.local else native(found.stored)
         start_response(status_line(found), [*stored, *native(found.added)])
         # Not [b""]: for that some servers would add a Content-Length of 0, also to a 304 and to HEAD.
         return [found.body] if found.body else []
+
+    def shadow_report(self) -> ShadowReport:
+        """Return what a middleware with `shadow=True` has seen.
+
+        Raises:
+            ConfigurationError: this one serves from the cache.
+        """
+        return self._caching.shadow_report()
 
     def stats(self) -> StatsSnapshot:
         """Return what the cache counted: per route, per function, per backend."""
@@ -236,39 +252,83 @@ def _native_again(headers: Headers) -> list[tuple[str, str]]:
     return made
 
 
+#: A request's own conditions: they are for the cache's answer, where the application is asked for its own sake.
+_CONDITIONS: Final = (
+    "HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE",
+    "HTTP_RANGE",
+)  # fmt: skip
+
+
+def make_conditional(environ: WSGIEnvironment, conditions: Headers) -> dict[str, Any]:
+    """Put fields in place of the request's own conditions; return what these were."""
+    own: dict[str, Any] = {key: environ.pop(key) for key in _CONDITIONS if key in environ}
+    for name, value in conditions:
+        environ["HTTP_" + name.decode("latin-1").upper().replace("-", "_")] = value.decode("latin-1")
+    return own
+
+
 class _Forwarding:
     """One request that the application answers."""
 
     def __init__(self, exchange: Exchange, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self.exchange, self._environ, self._start_response = exchange, environ, start_response
-        self._started = False
+        self.started = False
+        self._own: dict[str, Any] | None = None
         self._write: Callable[[bytes], object] = _not_started
 
     def run(self, app: WSGIApplication) -> Iterable[bytes]:
         """Call the application, and return its iterable, or one in its place where it has to be watched."""
-        exchange = self.exchange
-        self._environ[_PASSED] = (*self._environ.get(_PASSED, ()), exchange.bound.cache)
+        exchange, environ = self.exchange, self._environ
+        environ[_PASSED] = (*environ.get(_PASSED, ()), exchange.bound.cache)
         try:
             fencing = exchange.prepare()
-            if fencing is not None:
-                run(fencing)
-            result = app(self._environ, self.start)
+            answer = None if fencing is None else run(fencing)
+            if answer is not None:
+                return self._answered(answer)
+            conditions = exchange.conditions
+            if conditions is not None:
+                self._own = make_conditional(environ, conditions)
+            result = self.call(app, environ, self.start)
             # A generator may call start_response only when it is asked for its first part.
-            if not self._started or (exchange.collecting and not isinstance(result, (list, tuple))):
+            if not self.started:
+                return _Body(self, result)
+            if exchange.is_replaced:
+                return self.replaced(result)
+            if exchange.collecting and not isinstance(result, (list, tuple)):
                 return _Body(self, result)
             if exchange.collecting:
                 self._take(result)
         except BaseException as error:
-            exchange.end(self._environ, error)
+            rescued = self.rescued(error)
+            if rescued is not None:
+                return rescued
+            self.end(error)
             raise
-        exchange.end(self._environ)
+        self.end()
         return result
+
+    def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Call the application, or what it gave, so that it can speak of the caching of its response."""
+        if self.exchange.plan.key is None:
+            return function(*args)
+        token = self.exchange.enter()
+        try:
+            return function(*args)
+        finally:
+            self.exchange.leave(token)
 
     def start(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
     ) -> Callable[[bytes], object]:
         """Be the application's start_response."""
-        sent = self.exchange.start(head_of(status, headers), self._environ)
+        exchange = self.exchange
+        sent = exchange.start(head_of(status, headers), self._environ)
+        if exchange.due is not None:
+            run(exchange.due)
+        if exchange.is_replaced and self._write is _not_started:
+            self.started = True
+            return _drop
+        exchange.is_replaced = False
         fields = headers if sent is None else native(sent)
         # The server is told of an error even if it has the head already: then it raises.
         write = (
@@ -276,9 +336,9 @@ class _Forwarding:
             if exc_info
             else self._start_response(status, fields)
         )
-        self._started = True
+        self.started = True
         self._write = write
-        return self.write if self.exchange.collecting else write
+        return self.write if exchange.collecting else write
 
     def write(self, data: bytes) -> object:
         """Be the application's write."""
@@ -298,7 +358,33 @@ class _Forwarding:
 
     def end(self, error: BaseException | None = None) -> None:
         """Note that this request is over."""
-        self.exchange.end(self._environ, error)
+        closing = self.exchange.end(self._environ, error)
+        if closing is not None:
+            run(closing)
+        own, self._own = self._own, None
+        if own is not None:
+            for key in _CONDITIONS:
+                self._environ.pop(key, None)
+            self._environ.update(own)
+
+    def replaced(self, result: Iterable[bytes]) -> list[bytes]:
+        """Send what is stored in place of the application's response, which nobody reads."""
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+        return self._answered(run(self.exchange.replace()))
+
+    def rescued(self, error: BaseException) -> list[bytes] | None:
+        """Send what is stored where the application raised before its response began; None: nothing can be sent."""
+        if not isinstance(error, Exception) or self._write is not _not_started:
+            return None
+        rescuing = self.exchange.rescue(error)
+        return None if rescuing is None else self._answered(run(rescuing))
+
+    def _answered(self, answer: Answer) -> list[bytes]:
+        self.end()
+        self._start_response(status_line(answer), native(answer.headers))
+        return [answer.body] if answer.body else []
 
     def _take(self, parts: Iterable[bytes]) -> None:
         for part in parts:
@@ -310,28 +396,49 @@ def _not_started(data: bytes) -> object:
     raise AssertionError("write() before start_response()")
 
 
+def _drop(data: bytes) -> None:
+    """Be the write of a response that nobody gets."""
+
+
 class _Body:
     """The application's iterable on its way to the server: one part out for each part in."""
 
     def __init__(self, forwarding: _Forwarding, result: Iterable[bytes]) -> None:
         self._forwarding, self._result = forwarding, result
         self._parts: Iterator[bytes] = iter(result)
+        self._instead: Iterator[bytes] | None = None
 
     def __iter__(self) -> _Body:
         return self
 
     def __next__(self) -> bytes:
+        if self._instead is not None:
+            return next(self._instead)
         forwarding = self._forwarding
         try:
-            part = next(self._parts)
+            # Before its response begins it may still speak of it.
+            part = next(self._parts) if forwarding.started else forwarding.call(self._parts.__next__)
         except StopIteration:
+            if forwarding.exchange.is_replaced:
+                return self._replaced()
             forwarding.finish()
             raise
         except BaseException as error:
+            rescued = forwarding.rescued(error)
+            if rescued is not None:
+                self._instead = iter(rescued)
+                return next(self._instead)
             forwarding.end(error)
             raise
+        if forwarding.exchange.is_replaced:
+            return self._replaced()
         forwarding.feed(part)
         return part
+
+    def _replaced(self) -> bytes:
+        result, self._result = self._result, ()
+        self._instead = iter(self._forwarding.replaced(result))
+        return next(self._instead)
 
     def close(self) -> None:
         """Close the application's iterable, once; a body that was not asked for to its end is not stored."""
@@ -340,3 +447,43 @@ class _Body:
         close = getattr(result, "close", None)
         if close is not None:
             close()
+
+
+# -- behind the client's back -----------------------------------------------------------------------------------
+
+
+def _fetch(
+    app: WSGIApplication, environ: WSGIEnvironment, found: Behind, conditions: Headers | None
+) -> Fetched:
+    """Ask the application for what a request was for, whose client has its answer already."""
+    environ = {**environ, "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr}
+    # What the server offers for the one connection.
+    for key in ("wsgi.file_wrapper", "wsgi.input_terminated", "gunicorn.socket", "werkzeug.socket"):
+        environ.pop(key, None)
+    environ[_PASSED] = (*environ.get(_PASSED, ()), found.bound.cache)
+    if conditions is not None:
+        make_conditional(environ, conditions)
+    head: list[ResponseHead | None] = []
+    parts: list[bytes] = []
+    left = found.bound.policy.max_body_bytes
+
+    def start(
+        status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
+    ) -> Callable[[bytes], object]:
+        head[:] = [head_of(status, headers)]
+        return parts.append
+
+    result = app(environ, start)
+    is_whole = True
+    try:
+        for part in result:
+            parts.append(part)
+            left -= len(part)
+            if left < 0:
+                is_whole = False
+                break
+    finally:
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+    return Fetched(head[0] if head else None, b"".join(parts) if is_whole else None, environ)

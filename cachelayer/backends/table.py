@@ -149,6 +149,8 @@ class EntryTable:
         self.sets = self.deletes = self.evictions = 0
         self.size = 0
         self.on_evicted: Callable[[Entry], None] | None = None
+        #: Called for each eviction, under the lock: only to count.
+        self.count_evicted: tuple[Callable[[Any], object], ...] = ()
         self.max_entries = max_entries
         self._max_size = NEVER if max_size_bytes is None else max_size_bytes
         self._max_entries = NEVER if max_entries is None else max_entries
@@ -204,6 +206,11 @@ class EntryTable:
         """Return the living entries."""
         with self.lock:
             self.purge()
+            return list(self._entries.values())
+
+    def entries(self) -> list[Any]:
+        """Return the entries, those too that are dead and not reclaimed yet; counts and reclaims nothing."""
+        with self.lock:
             return list(self._entries.values())
 
     # -- writing ----------------------------------------------------------------------------------------------
@@ -414,6 +421,8 @@ class EntryTable:
             victim = entries.evict(entry.key)
             if _lives(victim, now):
                 self.evictions += 1
+                for count in self.count_evicted:
+                    count(victim)
                 if evicted is not None:
                     evicted.append(victim)
             else:

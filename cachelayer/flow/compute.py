@@ -25,6 +25,7 @@ from cachelayer.backends.locks import pauses
 from cachelayer.backends.resilience import OnError
 from cachelayer.clock import Clock
 from cachelayer.context import defer
+from cachelayer.counters import Counter
 from cachelayer.durations import parse_duration
 from cachelayer.errors import BackendError, ComputationTimeoutError, DecodingError, EncodingError
 from cachelayer.events import CacheEvent, EventKind, Listeners
@@ -83,6 +84,8 @@ class Engine:
         self._raises = on_error == "raise"
         self.flights = self.storage.flights
         self._listeners = listeners
+        #: How often something was invalidated, by kind.
+        self.invalidations = {"key": Counter(), "tags": Counter(), "clear": Counter()}
         self._warned: set[str] = set()
         #: The keys whose origin has just failed while there was something stale to serve.
         self.resting = Resting(clock)
@@ -184,18 +187,22 @@ class Engine:
         if defer(lambda: self.remove(key, label)):
             return False
         removed = yield from self.storage.remove(key)
+        self.invalidations["key"].tick()
         if self._listeners:
             self._listeners.emit(CacheEvent(kind=EventKind.INVALIDATED, route=label, key=key))
         return removed
 
-    def invalidate_tags(self, tags: tuple[str, ...], *, label: str = "", soft: bool = False) -> Flow[int]:
+    def invalidate_tags(
+        self, tags: tuple[str, ...], *, label: str = "", soft: bool = False, kind: str = "tags"
+    ) -> Flow[int]:
         """Kill what is stored or computed under `tags`; return how many entries, 0 where the store cannot tell.
 
-        Softly, what is stored becomes stale and is not gone.
+        Softly, what is stored becomes stale and is not gone. `kind` is what it is counted as.
         """
-        if defer(lambda: self.invalidate_tags(tags, label=label, soft=soft)):
+        if defer(lambda: self.invalidate_tags(tags, label=label, soft=soft, kind=kind)):
             return 0
         count = yield from self.storage.invalidate(tags, soft=soft)
+        self.invalidations[kind].tick()
         if self._listeners:
             self._listeners.emit(CacheEvent(kind=EventKind.INVALIDATED, route=label, tags=user_tags(tags)))
         return count

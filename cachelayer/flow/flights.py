@@ -166,6 +166,11 @@ class Flights:
     def __len__(self) -> int:
         return len(self._computing.flying)
 
+    @property
+    def under_way(self) -> int:
+        """How many computations there are, those too that nobody can join."""
+        return len(self._computing.flying) + sum(map(len, list(self._computing.lone.values())))
+
     def join(self, key: str) -> tuple[Flight, bool]:
         """Return the key's flight, and whether the caller leads it."""
         mine = Flight(key)

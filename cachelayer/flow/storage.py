@@ -31,7 +31,7 @@ from cachelayer.backends.operate import Operate
 from cachelayer.backends.resilience import OnError, ResilientBackend
 from cachelayer.backends.table import NEVER, EntryTable, ObjectEntry, Tag
 from cachelayer.clock import Clock
-from cachelayer.counters import Counter
+from cachelayer.counters import Counter, Timings
 from cachelayer.errors import BackendError, CacheLayerError, DecodingError
 from cachelayer.flow.flights import Flight, Flights
 from cachelayer.flows import Flow
@@ -49,6 +49,10 @@ FENCE_LIFETIME: Final = 3600.0
 #: Seconds that a tag is kept which only results name, since its first use, so that those of results which are no more
 #: do not pile up. One that goes while it is used costs misses.
 TAG_LIFETIME: Final = 28 * 86_400.0
+
+#: How many entries' tags are remembered that only the entries name, and of how many tags each.
+MOST_REMEMBERED: Final = 10_000
+MOST_LATE_TAGS: Final = 20
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
@@ -134,6 +138,8 @@ class Storage(Protocol):
     local: ClassVar[bool]
     #: Operations of the backend that failed.
     errors: Counter
+    #: How long its operations took, where they are calls.
+    timings: Timings
     #: The computations under way.
     flights: Flights
 
@@ -251,7 +257,9 @@ class ObjectStorage:
     def __init__(self, backend: InMemoryBackend) -> None:
         self.table: EntryTable = backend.table
         self.flights = Flights(backend.table.computing)
-        self.errors = Counter()
+        self.errors, self.timings = Counter(), Timings()
+        #: Tells other processes, which have memories of their own: what ("keys", "tags", "clear"), which, and if softly.
+        self.announce: Callable[[str, list[str], bool], object] | None = None
 
     def lookup(self, key: str) -> LocalEntry | None:
         """Return the living entry under `key`, counted as a hit or miss of the store."""
@@ -338,16 +346,23 @@ class ObjectStorage:
 
     def remove(self, key: str) -> Flow[bool]:
         """See `Storage.remove`."""
+        if self.announce is not None:
+            self.announce("keys", [key], False)
         return self.table.remove(key)
         yield
 
     def invalidate(self, tags: Iterable[str], *, soft: bool = False) -> Flow[int]:
         """See `Storage.invalidate`."""
-        return self.table.invalidate(tags, soft=soft)
+        names = list(tags)
+        if self.announce is not None and names:
+            self.announce("tags", names, soft)
+        return self.table.invalidate(names, soft=soft)
         yield
 
     def clear(self) -> Flow[int]:
         """See `Storage.clear`."""
+        if self.announce is not None:
+            self.announce("clear", [], False)
         return self.table.clear()
         yield
 
@@ -420,10 +435,35 @@ class SharedFence(msgspec.Struct, frozen=True):
 
     expected: dict[str, bytes | None]
     tags: tuple[tuple[str, bytes], ...]
+    #: How many of the tags were captured at the beginning; the others were named by the result.
+    early: int = 0
 
 
 #: The fence of a computation that began while the store failed: nobody knows what has been invalidated since.
 _NO_FENCE: Final = SharedFence({}, ())
+
+
+class LateTags:
+    """Which tags entries had that nobody could expect, when they were last seen: to read their generations with them.
+
+    They only save a second read: what an entry has is in the entry.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, tuple[str, ...]] = {}
+
+    def get(self, key: str) -> tuple[str, ...] | None:
+        """Return the tags that the entry had."""
+        return self._names.get(key)
+
+    def note(self, key: str, names: tuple[str, ...]) -> None:
+        """Remember the tags of an entry."""
+        if not names:
+            self._names.pop(key, None)
+        elif self._names.get(key) != names and len(names) <= MOST_LATE_TAGS:
+            if len(self._names) >= MOST_REMEMBERED:
+                self._names.clear()
+            self._names[key] = names
 
 
 class EnvelopeStorage:
@@ -455,12 +495,15 @@ class EnvelopeStorage:
         self._clock = clock
         self._computing = Computing()
         self.flights = Flights(self._computing)
-        self.errors = Counter()
+        self.errors, self.timings = Counter(), Timings()
+        self._late = LateTags()
 
     def read(self, key: str, codec: Codec, tags: tuple[str, ...]) -> Flow[Record | None]:
-        """See `Storage.read`: one bulk read where the entry has no other tags than those expected."""
-        wanted = [key, *map(generation_key, tags)]
-        held = yield from self._try("get_many", wanted) if tags else self._get(key)
+        """See `Storage.read`: one bulk read, where the entry has no other tags than those expected or remembered."""
+        remembered = self._late.get(key)
+        names = tags if remembered is None else (*tags, *remembered)
+        wanted = [key, *map(generation_key, names)]
+        held = yield from self._try("get_many", wanted) if names else self._get(key)
         return None if held is None else (yield from self._record(key, held, codec, tags))
 
     peek = read
@@ -469,14 +512,20 @@ class EnvelopeStorage:
         """See `Storage.read_many`."""
         asked = tuple(lookups)
         wanted = dict.fromkeys(
-            chain.from_iterable((each.key, *map(generation_key, each.tags)) for each in asked)
+            chain.from_iterable(
+                (each.key, *map(generation_key, (*each.tags, *(self._late.get(each.key) or ()))))
+                for each in asked
+            )
         )
         held: Mapping[str, bytes | None] = (yield from self._try("get_many", list(wanted))) or {}
         opened = {each.key: (each, self._open(each.key, held)) for each in asked}
         # What other tags they have is asked of all of them at once.
-        unknown = chain.from_iterable(
-            _unknown(envelope, each.tags) for each, envelope in opened.values() if envelope is not None
-        )
+        unknown: list[str] = []
+        for each, envelope in opened.values():
+            if envelope is not None:
+                late = tuple(name for name, _ in envelope.tags if name not in each.tags)
+                self._late.note(each.key, late)
+                unknown += map(generation_key, late)
         held = yield from self._more(held, unknown)
         records: dict[str, Record] = {}
         for key, (each, envelope) in opened.items():
@@ -492,7 +541,9 @@ class EnvelopeStorage:
         envelope = self._open(key, held)
         if envelope is None:
             return None
-        held = yield from self._more(held, _unknown(envelope, tags))
+        late = tuple(name for name, _ in envelope.tags if name not in tags)
+        self._late.note(key, late)
+        held = yield from self._more(held, map(generation_key, late))
         return _judged(envelope, held, codec)
 
     def _open(self, key: str, held: Mapping[str, bytes | None]) -> Envelope | None:
@@ -568,7 +619,8 @@ class EnvelopeStorage:
                 return False
             found[key] = generation
         late = tuple((name, found[key]) for key, name in keys.items())
-        flight.fence = SharedFence({**fence.expected, **found}, fence.tags + late)
+        early = fence.early or len(fence.tags)
+        flight.fence = SharedFence({**fence.expected, **found}, fence.tags + late, early)
         return True
 
     def _first_generation(self, key: str) -> Flow[bytes | None]:
@@ -601,7 +653,10 @@ class EnvelopeStorage:
             expected = {**expected, lease_key(flight_lease(flight.key)): flight.lease}
         data, ttl = self._sealing.seal(draft.key, envelope), self._ttl(draft)
         stored = yield from self._try("compare_and_set", draft.key, data, expected, ttl)
-        return Found(envelope, codec) if stored else None
+        if not stored:
+            return None
+        self._late.note(draft.key, tuple(name for name, _ in fence.tags[fence.early or len(fence.tags) :]))
+        return Found(envelope, codec)
 
     def put(self, draft: Draft, codec: Codec) -> Flow[Record | None]:
         """See `Storage.put`."""
@@ -697,19 +752,27 @@ class EnvelopeStorage:
 
     def _get(self, key: str) -> Flow[dict[str, bytes | None] | None]:
         """Read one key; None where the backend failed, which is not the same as a missing key."""
+        began = time.perf_counter()
         try:
-            return {key: (yield Operate(self._backend, "get", (key,)))}
+            held = {key: (yield Operate(self._backend, "get", (key,)))}
         except Exception as error:  # noqa: BLE001 - stores raise what they like
+            self.timings.note(("get", "error", time.perf_counter() - began))
             self._note("get", error)
             return None
+        self.timings.note(("get", "ok", time.perf_counter() - began))
+        return held
 
     def _try(self, operation: str, *args: Any) -> Flow[Any]:
         """Do one operation; None where the backend failed. Any error counts: stores raise what they like."""
+        began = time.perf_counter()
         try:
-            return (yield Operate(self._backend, operation, args))
+            result = yield Operate(self._backend, operation, args)
         except Exception as error:  # noqa: BLE001 - stores raise what they like
+            self.timings.note((operation, "error", time.perf_counter() - began))
             self._note(operation, error)
             return None
+        self.timings.note((operation, "ok", time.perf_counter() - began))
+        return result
 
     def _note(self, operation: str, error: Exception) -> None:
         self.errors.tick()
@@ -724,9 +787,12 @@ class EnvelopeStorage:
         return None if draft.expires == NEVER else draft.expires - self._clock()
 
 
-def _unknown(envelope: Envelope, tags: tuple[str, ...]) -> list[str]:
-    """Return the keys of the generations of tags that the entry has beside `tags`."""
-    return [generation_key(name) for name, _ in envelope.tags if name not in tags]
+def stored_of(record: Record) -> tuple[int, float | None]:
+    """Return the bytes of a record that was just stored, and the seconds for which it is fresh; None for ever."""
+    ttl = None if record.fresh_until == NEVER else record.fresh_until - record.created
+    if isinstance(record, LocalEntry):
+        return record.size, ttl
+    return (len(record.envelope.payload) + OVERHEAD if isinstance(record, Found) else 0), ttl
 
 
 def _judged(envelope: Envelope, held: Mapping[str, bytes | None], codec: Codec) -> Found | None:

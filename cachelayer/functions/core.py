@@ -22,7 +22,7 @@ from cachelayer.events import CacheEvent, EventKind
 from cachelayer.flow.freshness import PLAIN
 from cachelayer.flow.lookups import Lookup, Policy, Result
 from cachelayer.flow.steps import Compute
-from cachelayer.flow.storage import LocalEntry
+from cachelayer.flow.storage import LocalEntry, stored_of
 from cachelayer.flows import Flow, run
 from cachelayer.functions.encoding import has_cache_key
 from cachelayer.functions.keys import KeyMaker
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 #: Seconds to wait for another caller's computation where `lock_timeout=` names none. It ends deadlocks of functions
 #: that wait for each other; a computation that takes longer is run by its waiters too.
 DEFAULT_LOCK_TIMEOUT: Final = 30.0
+
+#: Outcomes whose time is that of reading what is stored.
+_TIMED: Final = frozenset({Outcome.HIT, Outcome.STALE_HIT})
 
 #: For a link: all of an entry's tags, whoever gave it them.
 _ALL: Final = sys.maxsize
@@ -66,14 +69,14 @@ class Binding:
         self.counters = cache.functions.counters(core.label)
         # Workers on one store must agree on what they call a function that is made anew for each of them.
         self.identity = core.label if cache.backend.shared and core.is_local else core.identity
-        self.own_tags = (*cache.own_tags, cache.key("function:" + self.identity))
+        self.own_tags = (*cache.own_tags, cache.function_tag(self.identity))
         self.policy = core.policy(cache)
         self.table: EntryTable | None = None
         if isinstance(cache.backend, InMemoryBackend):
             self.table = cache.backend.table
             self.table.count_hits_of(self.counters.shortcut_hits)
-        #: Caching is switched off: the function is called each time, and nothing is looked up.
-        self.is_off = isinstance(cache.backend, NullBackend)
+        #: Caching is switched off or paused: the function is called each time, and nothing is looked up.
+        self.is_off = isinstance(cache.backend, NullBackend) or core.label in cache.paused
 
 
 class FunctionCore:
@@ -283,8 +286,9 @@ class FunctionCore:
         if binding.is_off:
             return (yield from self._pass(binding, args, kwargs))
         lookup = self._lookup(binding, args, kwargs)
+        began = time.perf_counter()
         result = yield from binding.engine.get_or_compute(lookup)
-        self.count(binding, lookup.key, result)
+        self.count(binding, lookup.key, result, began)
         if binding.table is not None and isinstance(result.record, LocalEntry) and result.error is None:
             link = self.link_for(binding, args, place)
             if link is not None and not binding.cache.listeners:
@@ -295,9 +299,10 @@ class FunctionCore:
         """Return what is served of what is stored for a bound call, counted; None, and nothing counted, else."""
         self.sweep_receivers()
         binding, lookup = self.binding(), self.lookup(args, kwargs)
+        began = time.perf_counter()
         found = yield from binding.engine.serve(lookup)
         if found is not None:
-            self.count(binding, lookup.key, found)
+            self.count(binding, lookup.key, found, began)
         return found
 
     def find_many(self, calls: Sequence[Call]) -> Flow[list[Result | None]]:
@@ -382,9 +387,18 @@ class FunctionCore:
         self.count(binding, "", result)
         return result
 
-    def count(self, binding: Binding, key: str, result: Result) -> None:
-        """Count how a lookup ended, and tell the listeners."""
-        binding.counters.record(result.outcome, seconds=result.seconds, reason=result.reason)
+    def count(self, binding: Binding, key: str, result: Result, began: float | None = None) -> None:
+        """Count how a lookup ended, which began then by `perf_counter`, and tell the listeners."""
+        counters, record, outcome = binding.counters, result.record, result.outcome
+        seconds = result.seconds
+        # In memory a hit comes this way only where it is the first of its kind: those that do not are timed.
+        if began is not None and binding.table is None and outcome in _TIMED:
+            seconds = time.perf_counter() - began
+        age = binding.clock() - record.created if record is not None and outcome in SERVED else None
+        if counters.record(outcome, seconds=seconds, reason=result.reason, age=age):
+            counters.note_sample(outcome, key=key, seconds=seconds, reason=result.reason, age=age)
+        if outcome is Outcome.MISS and record is not None:
+            counters.note_store(stored_of(record))
         listeners = binding.cache.listeners
         if listeners:
             kind = EventKind.HIT if result.outcome in SERVED else EventKind.MISS
@@ -438,6 +452,8 @@ class FunctionCore:
 
 def _note_refresh(counters: RouteCounters, result: Result) -> None:
     counters.note_refresh(seconds=result.seconds, failed=result.outcome is Outcome.ERROR)
+    if result.outcome is Outcome.MISS and result.record is not None:
+        counters.note_store(stored_of(result.record))
 
 
 _defined: weakref.WeakValueDictionary[str, FunctionCore] = weakref.WeakValueDictionary()

@@ -93,7 +93,7 @@ def prepare(core: FunctionCore) -> Quick | None:
     """Return the quick way of this function; None where every call has to go through the flow."""
     binding = core.binding()
     storage = binding.engine.storage
-    if isinstance(storage, ObjectStorage) and core.is_plain and not binding.cache.listeners:
+    if isinstance(storage, ObjectStorage) and core.is_plain and not binding.cache.listeners and not binding.is_off:
         return core.adopt(binding, Quick(core, binding, storage))
     return None
 
@@ -162,6 +162,7 @@ class Quick:
                 entry = make_entry(flight.key, kept, expires, now, seconds, flight.tags)
                 if commit(flight, entry, link_for(binding, args, place)):
                     flights.landed(flight, entry)
+                    counters.note_store((entry.size, ttl))
                 else:
                     flights.land(flight, entry)
             except EncodingError as error:

@@ -419,7 +419,9 @@ def _binder(bind: Bind, where: Callable[[], Any]) -> Callable[[Binding], None]:
     def on_bound(binding: Binding) -> None:
         table = binding.table
         if table is not None:
-            bind(where(), binding.clock, table.touch, binding.counters.shortcut_hits.tick)
+            counters = binding.counters
+            tick, sampled = counters.shortcut_hits.tick, counters.note_shortcut
+            bind(where(), binding.clock, table.touch, tick, sampled)
 
     return on_bound
 

@@ -63,6 +63,25 @@ def forwarded(name: str, fwd: Forward, stored: bool, detail: str | None = None) 
     return (b"cache-status", f"{name}; fwd={fwd.value}{stored_part}{detail_part}".encode())
 
 
+@lru_cache(maxsize=512)
+def confirmed(name: str, fwd: Forward, status: int, *, stored: bool) -> tuple[bytes, bytes]:
+    """Return the field line of a stored response that the origin has confirmed (sections 2.3 and 2.5)."""
+    return (b"cache-status", f"{name}; fwd={fwd.value}; fwd-status={status}{'; stored' * stored}".encode())
+
+
+@lru_cache(maxsize=512)
+def stale_instead(name: str, status: int | None, ttl: int, detail: str) -> tuple[bytes, bytes]:
+    """Return the field line of a stale response in place of a failure; `status` None: the origin gave no response."""
+    said = "" if status is None else f"; fwd-status={status}"
+    return (b"cache-status", f"{name}; fwd=stale{said}; ttl={ttl}; detail={detail}".encode())
+
+
+@lru_cache(maxsize=512)
+def collapsed(name: str, fwd: Forward, ttl: int) -> tuple[bytes, bytes]:
+    """Return the field line of a response that another request brought (section 2.6)."""
+    return (b"cache-status", f"{name}; fwd={fwd.value}; collapsed; ttl={ttl}".encode())
+
+
 def generated(name: str, detail: str) -> tuple[bytes, bytes]:
     """Return the field line of a response that the cache made by itself, with neither a hit nor the origin."""
     return (b"cache-status", f"{name}; detail={detail}".encode())

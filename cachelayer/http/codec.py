@@ -40,6 +40,9 @@ def decode_entry(data: bytes | bytearray | memoryview) -> Entry:
 
 
 def _sendable(stored: StoredResponse) -> bool:
-    times = (stored.request_time, stored.response_time, stored.initial_age, stored.fresh_until)
+    times = (
+        stored.request_time, stored.response_time, stored.initial_age,
+        stored.fresh_until, stored.stale_until, stored.error_until, stored.kept_until,
+    )  # fmt: skip
     lines = ((b"phrase", stored.phrase), *stored.headers) if stored.phrase else stored.headers
     return 200 <= stored.status <= 599 and all(map(math.isfinite, times)) and well_formed(lines)

@@ -3,8 +3,11 @@
 plan      = plan_lookup(request, policy)                  plan.key is None: bypass, call the application
 entry     = the store's, under plan.key; of a VariantIndex the one under variant_of(entry, plan)
 reuse     = evaluate(entry, plan, now)
-answer    = answer(entry, plan, reuse, now)               where reuse.answers; else the application, and with its head:
-admission = admit(plan, head, request_time=, response_time=, label=)
+answer    = answer(entry, plan, reuse, now)               where reuse.answers; else the application, asked to validate
+                                                          the entry where reuse.selected; and with its head:
+updated   = update(plan, entry, head, ...)                where that is 304: the entry holds, with new fields
+answer    = confirmed(...), instead_of_error(...)         what the client then gets, or where the application failed
+admission = admit(plan, head, request_time=, response_time=, label=, said=)
 headers   = forwarded_headers(plan, reuse, admission)     what the client gets
 stored    = complete(admission, body)                     at the end of the body, if admission.store
 writes    = writes(plan, stored, entry, max_variants)     what to put into the store
@@ -19,7 +22,8 @@ import msgspec
 from cachelayer.http import cache_status
 from cachelayer.http.age import age_field, current_age, date_value
 from cachelayer.http.cache_control import Invalid
-from cachelayer.http.conditional import is_etag, not_modified_headers
+from cachelayer.http.cache_status import Forward
+from cachelayer.http.conditional import not_modified, not_modified_headers
 from cachelayer.http.dates import parse_date
 from cachelayer.http.fields import storable
 from cachelayer.http.messages import (
@@ -27,22 +31,26 @@ from cachelayer.http.messages import (
     Entry,
     FieldLines,
     Headers,
+    Instructions,
     ResponseHead,
     StoredResponse,
     Variant,
     VariantIndex,
 )
 from cachelayer.http.plan import Plan, plan_lookup
+from cachelayer.http.ranges import ranged
 from cachelayer.http.reasons import Reason
-from cachelayer.http.reuse import GATEWAY_TIMEOUT, NOT_MODIFIED, Reuse, evaluate
+from cachelayer.http.reuse import FRESH, GATEWAY_TIMEOUT, Reuse, evaluate
 from cachelayer.http.rules import Rule
+from cachelayer.http.staleness import windows
 from cachelayer.http.storing import Exchange, Freshness, content_length, exchange, is_stripped, may_store
+from cachelayer.http.validation import updated_headers
 from cachelayer.http.vary import find_variant, nominate, selecting_fields, variant_key, with_variant
 from cachelayer.outcomes import Outcome
 
 __all__ = [
-    "Admission", "Writes", "admit", "answer", "complete", "evaluate", "forwarded_headers", "plan_lookup", "variant_of",
-    "writes",
+    "Admission", "Update", "Writes", "admit", "answer", "answer_collapsed", "answer_confirmed", "answer_instead",
+    "complete", "evaluate", "forwarded_headers", "plan_lookup", "update", "variant_of", "writes",
 ]  # fmt: skip
 
 _NO_CONTENT: Final = ((b"content-length", b"0"),)
@@ -58,6 +66,7 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
         draft: what will be stored, still without its body, or None: not stored.
         content_length: how long the body must be, or None: it is not said.
         bypassed: there was no lookup.
+        rule: the rule for the response, or None.
     """
 
     reason: Reason
@@ -66,6 +75,7 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     draft: StoredResponse | None = None
     content_length: int | None = None
     bypassed: bool = False
+    rule: Rule | None = None
 
     @property
     def store(self) -> bool:
@@ -107,14 +117,87 @@ def answer(entry: Entry | None, plan: Plan, reuse: Reuse, now: float) -> Answer:
         return Answer(504, _NO_CONTENT, made_by_itself, b"")
     age = age_field(int(current_age(entry, now)))
     added: Headers = (age,) if name is None else (age, cache_status.hit(name, int(entry.fresh_until - now)))
-    if reuse is NOT_MODIFIED:
-        return Answer(304, not_modified_headers(entry), added, b"")
+    if reuse is not FRESH or plan.fields:
+        return _selected(entry, plan, added, now)
     body = b"" if plan.request.method == "HEAD" else entry.body
     return Answer(entry.status, entry.headers, added, body, entry.phrase)
 
 
+def _selected(entry: StoredResponse, plan: Plan, added: Headers, now: float) -> Answer:
+    """Return what of a stored response answers the request: all, some ranges, or that the client has it."""
+    fields = plan.fields
+    if fields and not_modified(fields, entry, now):
+        return Answer(304, not_modified_headers(entry), added, b"")
+    if plan.request.method == "HEAD":
+        return Answer(entry.status, entry.headers, added, b"", entry.phrase)
+    if b"range" in fields:
+        part = ranged(entry, plan.request.method, fields)
+        if part is not None:
+            return Answer(part.status, part.headers, added, part.body)
+    return Answer(entry.status, entry.headers, added, entry.body, entry.phrase)
+
+
+def answer_collapsed(entry: StoredResponse, plan: Plan, forward: Forward, now: float) -> Answer:
+    """Return the answer to a request that waited for another one's response.
+
+    Args:
+        entry: that response.
+        plan: of the request that waited.
+        forward: why the request would have gone to the origin.
+        now: epoch seconds.
+    """
+    name = plan.policy.status_name
+    status = () if name is None else (cache_status.collapsed(name, forward, int(entry.fresh_until - now)),)
+    return _selected(entry, plan, (_age(entry, now), *status), now)
+
+
+def answer_confirmed(
+    entry: StoredResponse, plan: Plan, forward: Forward, now: float, head: ResponseHead, *, stored: bool
+) -> Answer:
+    """Return the answer with a stored response that the origin has just confirmed by 304.
+
+    Args:
+        entry: the response with its fields updated.
+        plan: of the request.
+        forward: why the origin was asked.
+        now: epoch seconds.
+        head: the 304. Its cookies are for this client, and nobody else.
+        stored: it goes on being stored.
+    """
+    name = plan.policy.status_name
+    status = () if name is None else (cache_status.confirmed(name, forward, head.status, stored=stored),)
+    cookies = tuple(field for field in head.headers if field[0].lower() == b"set-cookie")
+    return _selected(entry, plan, (*cookies, _age(entry, now), *status), now)
+
+
+def answer_instead(entry: StoredResponse, plan: Plan, status: int | None, now: float) -> Answer:
+    """Return the stale answer in place of a failure of the origin (RFC 5861, section 4).
+
+    Args:
+        entry: the stale response.
+        plan: of the request.
+        status: what the origin answered, None where it raised or was not asked.
+        now: epoch seconds.
+    """
+    name, ttl = plan.policy.status_name, int(entry.fresh_until - now)
+    said = (
+        () if name is None else (cache_status.stale_instead(name, status, ttl, Reason.STALE_IF_ERROR.value),)
+    )
+    return _selected(entry, plan, (_age(entry, now), *said), now)
+
+
+def _age(entry: StoredResponse, now: float) -> tuple[bytes, bytes]:
+    return age_field(int(current_age(entry, now)))
+
+
 def admit(
-    plan: Plan, head: ResponseHead, *, request_time: float, response_time: float, label: str | None = None
+    plan: Plan,
+    head: ResponseHead,
+    *,
+    request_time: float,
+    response_time: float,
+    label: str | None = None,
+    said: Instructions | None = None,
 ) -> Admission:
     """Decide at the start of a response whether it is to be stored.
 
@@ -124,21 +207,23 @@ def admit(
         request_time: when the application was called, in epoch seconds.
         response_time: when it gave the head, in epoch seconds.
         label: the route, where it is known by now.
+        said: what the application said about its response, or None.
     """
     if plan.key is None:
         return Admission(plan.reason or Reason.METHOD, head, bypassed=True)
     required = plan.policy.required
     if (
         required
+        and said is None
         and required.isdisjoint([name.lower() for name, _ in head.headers])
         and plan.request.method == "GET"
     ):
         # Most dynamic pages: nothing about them needs a closer look.
         return Admission(Reason.NO_FRESHNESS, head)
-    case = exchange(plan, head, label, request_time, response_time)
+    case = exchange(plan, head, label, request_time, response_time, said)
     freshness = may_store(case)
     if isinstance(freshness, Reason):
-        return Admission(freshness, head)
+        return Admission(freshness, head, rule=case.rule)
     sent = ResponseHead(head.status, _client_headers(case), head.phrase)
     length = content_length(case.fields)
     return Admission(
@@ -147,12 +232,60 @@ def admit(
         plan.policy.max_body_bytes,
         _draft(case, sent, freshness, label or ""),
         None if isinstance(length, Invalid) else length,
+        rule=case.rule,
+    )
+
+
+class Update(msgspec.Struct, frozen=True, gc=False):
+    """A stored response that the origin has confirmed: with its fields updated, and whether it may stay stored."""
+
+    response: StoredResponse
+    reason: Reason
+    stays: bool
+
+
+def update(
+    plan: Plan,
+    stored: StoredResponse,
+    head: ResponseHead,
+    *,
+    request_time: float,
+    response_time: float,
+    said: Instructions | None = None,
+) -> Update:
+    """Update a stored response by a 304, or by a response to HEAD that fits it (RFC 9111, sections 3.2, 4.3.4, 4.3.5).
+
+    Args:
+        plan: of the request.
+        stored: what is stored.
+        head: the new status and fields.
+        request_time: when the application was called, in epoch seconds.
+        response_time: when it gave the head, in epoch seconds.
+        said: what the application said about its response, or None.
+    """
+    whole = ResponseHead(stored.status, updated_headers(stored.headers, head.headers), stored.phrase)
+    for_get = plan
+    if plan.request.method != "GET":
+        for_get = msgspec.structs.replace(plan, request=msgspec.structs.replace(plan.request, method="GET"))
+    case = exchange(for_get, whole, stored.label, request_time, response_time, said)
+    freshness = may_store(case)
+    given = Freshness(Reason.STALE, 0.0) if isinstance(freshness, Reason) else freshness
+    draft = _draft(case, whole, given, stored.label)
+    tags = tuple(dict.fromkeys((*draft.tags, *stored.tags)))
+    response = msgspec.structs.replace(draft, body=stored.body, tags=tags)
+    return Update(
+        response,
+        freshness if isinstance(freshness, Reason) else freshness.reason,
+        not isinstance(freshness, Reason),
     )
 
 
 def _draft(case: Exchange, sent: ResponseHead, freshness: Freshness, label: str) -> StoredResponse:
     fields, request = case.fields, case.plan.request
-    etags = fields.get(b"etag", ())
+    fresh_until = case.response_time + freshness.seconds
+    stale = windows(case.directives, case.rule, case.said)
+    kept = case.plan.policy.kept_seconds if case.has_validator else 0.0
+    tags = () if case.rule is None else case.rule.tags_of(request.path)
     return StoredResponse(
         status=sent.status,
         headers=_kept(sent.headers, case.rule),
@@ -160,18 +293,25 @@ def _draft(case: Exchange, sent: ResponseHead, freshness: Freshness, label: str)
         request_time=case.request_time,
         response_time=case.response_time,
         initial_age=case.initial_age,
-        fresh_until=case.response_time + freshness.seconds,
+        fresh_until=fresh_until,
         vary=nominate(selecting_fields(fields) or (), request.headers),
         label=label,
-        tags=() if case.rule is None else case.rule.tags_of(request.path),
+        tags=tags if case.said is None else tuple(dict.fromkeys((*tags, *case.said.tags))),
         authorized=case.authorized,
         shared=case.shared,
         explicit=freshness.reason is Reason.EXPLICIT,
-        must_revalidate=case.directives.has(b"must-revalidate") or case.directives.has(b"proxy-revalidate"),
-        etag=etags[0] if len(etags) == 1 and is_etag(etags[0]) else None,
+        no_cache=case.no_cache,
+        must_revalidate=any(map(case.directives.has, _REVALIDATING)),
+        etag=case.etag,
         last_modified=_modification_date(fields, case.response_time),
         phrase=sent.phrase,
+        stale_until=fresh_until + stale.while_revalidate if stale.while_revalidate else 0.0,
+        error_until=fresh_until + stale.if_error if stale.if_error else 0.0,
+        kept_until=max(fresh_until, case.response_time) + kept if kept else 0.0,
     )
+
+
+_REVALIDATING: Final = (b"must-revalidate", b"proxy-revalidate", b"s-maxage")
 
 
 def _kept(headers: Headers, rule: Rule | None) -> Headers:

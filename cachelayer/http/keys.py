@@ -23,7 +23,8 @@ _HOST: Final = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._~%-]*?)\.?(?::([0-9]*))?"
 _DEFAULT_PORTS: Final = {"http": b"80", "https": b"443"}
 _PLAIN: Final = bytes(set(range(0x21, 0x7F)) - set(b"#?"))
 _NOT_PLAIN: Final = re.compile(r"[^!-~]")
-_PLAIN_LENGTH: Final = 200
+#: How many characters of a URL a key tells.
+PLAIN_LENGTH: Final = 200
 #: A name in the DNS has at most 253 characters; a port adds six.
 _LONGEST_HOST: Final = 300
 
@@ -54,7 +55,7 @@ def _normalised_host(scheme: str, host: bytes) -> str | None:
 def plain_key(scheme: str, host: bytes, path: bytes, query: bytes) -> str | None:
     """Return the key of a request in which nothing else matters; None where it is malformed."""
     # Not only how many are remembered is bounded, but also how long they are.
-    make = _plain_key_again if len(host) + len(path) + len(query) <= _PLAIN_LENGTH else _plain_key
+    make = _plain_key_again if len(host) + len(path) + len(query) <= PLAIN_LENGTH else _plain_key
     return make(scheme, host, path, query)
 
 
@@ -86,11 +87,11 @@ def _key(scheme: str, host: str, path: bytes, query: bytes, extra: tuple[bytes, 
     if (
         not extra
         and target.translate(None, _PLAIN) == (b"?" if query else b"")
-        and len(readable) <= _PLAIN_LENGTH
+        and len(readable) <= PLAIN_LENGTH
     ):
         return readable
     parts = (scheme.encode(), host.encode(), path, query, *extra)
-    return f"GET {_NOT_PLAIN.sub('.', readable[4:_PLAIN_LENGTH])}#{sha256(joined(parts)).hexdigest()}"
+    return f"GET {_NOT_PLAIN.sub('.', readable[4:PLAIN_LENGTH])}#{sha256(joined(parts)).hexdigest()}"
 
 
 def extra_parts(

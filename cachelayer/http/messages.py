@@ -63,6 +63,24 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
     trailers: bool = False
 
 
+class Instructions(msgspec.Struct, frozen=True, gc=False):
+    """What the application itself said about the caching of its response while it made it (see `Cache.ttl`).
+
+    Args:
+        ttl: how long it is fresh, in seconds, whatever its fields say; None: they decide.
+        while_revalidate: how long after that it is served stale while it is refreshed, in seconds.
+        if_error: how long after that it is served stale where the application fails, in seconds.
+        tags: groups it belongs to, beside those of the rule.
+        no_store: it must not be stored.
+    """
+
+    ttl: float | None = None
+    while_revalidate: float | None = None
+    if_error: float | None = None
+    tags: tuple[str, ...] = ()
+    no_store: bool = False
+
+
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """A whole response made by the cache itself, ready to send.
 
@@ -106,10 +124,13 @@ class StoredResponse(
         shared: the origin said that it is the same for everyone (`public` or `s-maxage`).
         explicit: its freshness is the origin's own, not a rule's or a default.
         no_cache: may not be used without validation (section 5.2.2.4).
-        must_revalidate: may never be used stale (section 5.2.2.2).
+        must_revalidate: may be used stale within its own windows at most (sections 5.2.2.2, 5.2.2.8 and 5.2.2.10).
         etag: its entity tag as sent, quotes and weakness mark included.
         last_modified: its modification date for comparisons, in epoch seconds (section 4.3.2).
         phrase: its reason phrase where it is not the usual one.
+        stale_until: until when it is served stale while it is refreshed, in epoch seconds (RFC 5861, section 3).
+        error_until: until when it is served stale where the origin fails, in epoch seconds (RFC 5861, section 4).
+        kept_until: until when it is kept to be validated, in epoch seconds.
     """
 
     status: int
@@ -130,11 +151,14 @@ class StoredResponse(
     etag: bytes | None = None
     last_modified: float | None = None
     phrase: bytes = b""
+    stale_until: float = 0.0
+    error_until: float = 0.0
+    kept_until: float = 0.0
 
     @property
     def keep_until(self) -> float:
         """When the store may forget it, in epoch seconds."""
-        return self.fresh_until
+        return max(self.fresh_until, self.stale_until, self.error_until, self.kept_until)
 
 
 class Variant(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -28,7 +28,7 @@ _HOST: Final = b"host"
 #: The fields that say something to a cache whatever the rules are.
 RELEVANT: Final = (
     frozenset({_HOST, b"authorization", b"cookie", b"cache-control", b"pragma", b"range"})
-    | {b"if-none-match", b"if-modified-since", b"content-length", b"transfer-encoding"}
+    | {b"if-none-match", b"if-modified-since", b"if-range", b"content-length", b"transfer-encoding"}
     | _PRECONDITIONS
     | FORWARDING_FIELDS
     | METHOD_FIELDS
@@ -55,6 +55,8 @@ class Plan(msgspec.Struct, frozen=True):
         rule: the rule that made the key, or None.
         fields: the lines of the fields that matter to a cache, by lower-case name, Host apart. Mostly empty.
         directives: what the request's Cache-Control asks for, empty where that is not trusted.
+        url: where the key has more in it than the URL, the key that the URL alone would have: all that is stored for
+            one URL is found by it; else None.
     """
 
     request: Request
@@ -64,6 +66,7 @@ class Plan(msgspec.Struct, frozen=True):
     rule: Rule | None = None
     fields: FieldLines = {}
     directives: Directives = NO_DIRECTIVES
+    url: str | None = None
 
     @property
     def forward(self) -> Forward | None:
@@ -108,9 +111,9 @@ def _keyed(
             return Plan(request, policy, reason=made, rule=rule, fields=fields)
         extra += made
     key = primary_key(request, host, rule, extra)
-    return Plan(
-        request, policy, key, None, rule, fields, _directives(fields, policy) if fields else NO_DIRECTIVES
-    )
+    directives = _directives(fields, policy) if fields else NO_DIRECTIVES
+    url = primary_key(request, host, rule) if extra else None
+    return Plan(request, policy, key, None, rule, fields, directives, url)
 
 
 def _relevant(request: Request) -> tuple[FieldLines, tuple[bytes, ...]]:
@@ -129,8 +132,6 @@ def _relevant(request: Request) -> tuple[FieldLines, tuple[bytes, ...]]:
 
 
 def _bypass_by_fields(fields: FieldLines) -> Reason | None:
-    if b"range" in fields:
-        return Reason.RANGE
     if not _PRECONDITIONS.isdisjoint(fields):
         return Reason.PRECONDITION
     return Reason.BODY if _has_body(fields) else None

@@ -23,7 +23,7 @@ _EXPLICIT: Final = frozenset({b"cache-control", b"expires", b"pragma"})
 DEFAULT_MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, weakref_slot=True, eq=False)
 class Policy:
     """The caching options of one middleware.
 
@@ -40,6 +40,10 @@ class Policy:
         targeted: fields for this cache that override Cache-Control, such as "CDN-Cache-Control" (RFC 9213).
         max_body_bytes: larger bodies are passed on and not stored.
         heuristic_freshness: a response with Last-Modified, and nothing else, is fresh for a tenth of its age.
+        keep_stale: how long a stale response with a validator is kept, for the origin to confirm it.
+        collapse: of requests that miss at the same time one goes to the application, and the others wait for it.
+        collapse_timeout: how long they wait at most, before they go on by themselves.
+        shadow: serve nothing from the cache, but look everything up and compare (see `cachelayer.exchange.shadow`).
 
     Raises:
         ConfigurationError: a value cannot work.
@@ -57,8 +61,14 @@ class Policy:
     targeted: Iterable[str] = ()
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     heuristic_freshness: bool = False
+    keep_stale: Duration = 3600.0
+    collapse: bool = True
+    collapse_timeout: Duration = 30.0
+    shadow: bool = False
 
     default_seconds: float | None = field(init=False, repr=False, compare=False)
+    kept_seconds: float = field(init=False, repr=False, compare=False)
+    patience: float | None = field(init=False, repr=False, compare=False)
     rule_list: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
     has_patterns: bool = field(init=False, repr=False, compare=False)
     isolating: bool = field(init=False, repr=False, compare=False)
@@ -76,6 +86,8 @@ class Policy:
             "trusted_forwarding",
             "trust_request_directives",
             "heuristic_freshness",
+            "collapse",
+            "shadow",
         ):
             checks.flag(getattr(self, flag), name=flag)
         checks.count(self.max_body_bytes, name="max_body_bytes")
@@ -86,6 +98,8 @@ class Policy:
         )
         compiled: dict[str, object] = {
             "default_seconds": parse_duration(self.default_ttl, name="default_ttl"),
+            "kept_seconds": parse_duration(self.keep_stale, name="keep_stale") or 0.0,
+            "patience": parse_duration(self.collapse_timeout, name="collapse_timeout"),
             "rule_list": rules,
             "has_patterns": any(rule.pattern is not None for rule in rules),
             "isolating": any(rule.isolating for rule in rules),

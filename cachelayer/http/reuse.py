@@ -14,6 +14,7 @@ from cachelayer.http.guards import guard
 from cachelayer.http.messages import Entry, StoredResponse, VariantIndex
 from cachelayer.http.plan import Plan
 from cachelayer.http.reasons import Reason
+from cachelayer.http.staleness import client_takes
 from cachelayer.http.vary import matches
 from cachelayer.outcomes import Outcome
 
@@ -25,11 +26,15 @@ class Reuse(msgspec.Struct, frozen=True, gc=False):
         reason: why.
         forward: why the request goes to the origin, or None: the cache answers.
         outcome: the lookup's outcome if the cache answers. None: what the origin's response will make it.
+        refreshes: the origin is to be asked all the same, behind the client's back.
+        selected: the stored response would answer if it were fresh: the origin can be asked whether it still holds.
     """
 
     reason: Reason
     forward: Forward | None = None
     outcome: Outcome | None = None
+    refreshes: bool = False
+    selected: bool = False
 
     @property
     def answers(self) -> bool:
@@ -42,8 +47,11 @@ NOT_MODIFIED: Final = Reuse(Reason.NOT_MODIFIED, None, Outcome.HIT)
 GATEWAY_TIMEOUT: Final = Reuse(Reason.ONLY_IF_CACHED, None, Outcome.UNCACHEABLE)
 ABSENT: Final = Reuse(Reason.ABSENT, Forward.URI_MISS)
 OTHER_VARIANT: Final = Reuse(Reason.VARIANT, Forward.VARY_MISS)
-STALE: Final = Reuse(Reason.STALE, Forward.STALE)
-NO_CACHE: Final = Reuse(Reason.NO_CACHE, Forward.STALE)
+STALE: Final = Reuse(Reason.STALE, Forward.STALE, selected=True)
+NO_CACHE: Final = Reuse(Reason.NO_CACHE, Forward.STALE, selected=True)
+SHADOWED: Final = Reuse(Reason.SHADOW, Forward.BYPASS)
+REFRESHED_BEHIND: Final = Reuse(Reason.STALE_WHILE_REVALIDATE, None, Outcome.STALE_HIT, refreshes=True)
+CLIENT_TAKES: Final = Reuse(Reason.REQUEST_MAX_STALE, None, Outcome.STALE_HIT)
 
 
 def evaluate(entry: Entry | None, plan: Plan, now: float) -> Reuse:
@@ -74,23 +82,45 @@ def _select(entry: Entry | None, plan: Plan, now: float) -> Reuse:
         return ABSENT
     if isinstance(entry, VariantIndex) or (entry.vary and not matches(entry, plan.request)):
         return OTHER_VARIANT
+    if plan.fields:
+        # Most requests have none of the fields that matter here.
+        refused = guard(
+            plan.fields, plan.rule, plan.policy,
+            authorized=entry.authorized, shared=entry.shared, explicit=entry.explicit,
+        )  # fmt: skip
+        if refused is not None:
+            return Reuse(refused, Forward.REQUEST)
     if entry.no_cache:
         return NO_CACHE
     if now >= entry.fresh_until:
-        return STALE
-    # Most requests have none of the fields that matter from here on.
-    return _by_request(entry, plan, now) if plan.fields else FRESH
-
-
-def _by_request(stored: StoredResponse, plan: Plan, now: float) -> Reuse:
-    refused = guard(
-        plan.fields, plan.rule, plan.policy,
-        authorized=stored.authorized, shared=stored.shared, explicit=stored.explicit,
-    )  # fmt: skip
-    refused = refused or _refused_by_directives(stored, plan.directives, now)
+        return _stale(entry, plan.directives, now)
+    if not plan.fields:
+        return FRESH
+    refused = _refused_by_directives(entry, plan.directives, now)
     if refused is not None:
-        return Reuse(refused, Forward.REQUEST)
-    return NOT_MODIFIED if not_modified(plan.fields, stored, now) else FRESH
+        return Reuse(refused, Forward.REQUEST, selected=True)
+    return NOT_MODIFIED if not_modified(plan.fields, entry, now) else FRESH
+
+
+def _stale(stored: StoredResponse, directives: Directives, now: float) -> Reuse:
+    """Decide on a stale response. A client that says how old it may be takes no stale one, unless it says that too."""
+    if not directives.items:
+        return REFRESHED_BEHIND if now < stored.stale_until else STALE
+    if directives.has(b"no-cache") or not _young_enough(stored, directives, now):
+        return STALE
+    if client_takes(stored, directives, now):
+        return CLIENT_TAKES
+    if now < stored.stale_until and not (directives.has(b"max-age") or directives.has(b"min-fresh")):
+        return REFRESHED_BEHIND
+    return STALE
+
+
+def _young_enough(stored: StoredResponse, directives: Directives, now: float) -> bool:
+    """Whether max-age and min-fresh, which go with max-stale, leave room for a stale response (section 5.2.1.1)."""
+    max_age = directives.seconds(b"max-age")
+    if isinstance(max_age, Invalid) or (max_age is not None and current_age(stored, now) > max_age):
+        return False
+    return not directives.has(b"min-fresh")
 
 
 def _refused_by_directives(stored: StoredResponse, directives: Directives, now: float) -> Reason | None:

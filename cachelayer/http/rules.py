@@ -42,6 +42,8 @@ class Rule:
         ttl: how long a response without freshness of its own is fresh: seconds, `timedelta`, or "2h5m".
         client_ttl: how long clients may keep it, counted from when it was made, where it does not say so itself.
         override: the rule's ttl replaces the response's own freshness, never private, no-store or no-cache.
+        stale_while_revalidate: how long after that it is served stale while it is refreshed, if it says nothing itself.
+        stale_if_error: how long after that it is served stale where the application fails, likewise.
         status: ttl per status, for those named beside 200, 301, 308 and 410: `{404: 10}`.
         ignore_query: parameters that are not part of the key, with globs: ("utm_*",).
         only_query: the only parameters that are part of the key.
@@ -53,6 +55,8 @@ class Rule:
         tags: groups for invalidation, with parameters of the path: ("user:{id}",).
         key: gives a further part of the key for a request; None means that the request is not cached.
         bypass: tells which requests are not looked up.
+        min_uses: how many requests there must be for a response, in this process, before it is stored.
+        collapse: of requests that miss at the same time one goes to the application; None: as the middleware says.
         enabled: False: not looked up, not stored.
 
     Raises:
@@ -66,6 +70,8 @@ class Rule:
     ttl: Duration = None
     client_ttl: Duration = None
     override: bool = False
+    stale_while_revalidate: Duration = None
+    stale_if_error: Duration = None
     status: Mapping[int, Duration] = field(default_factory=dict[int, Duration])
     ignore_query: Iterable[str] = ()
     only_query: Iterable[str] | None = None
@@ -76,10 +82,14 @@ class Rule:
     tags: Iterable[str] = ()
     key: Callable[[Request], str | bytes | None] | None = None
     bypass: Callable[[Request], bool] | None = None
+    min_uses: int = 0
+    collapse: bool | None = None
     enabled: bool = True
 
     pattern: re.Pattern[bytes] | None = field(init=False, repr=False, compare=False)
     client_seconds: float | None = field(init=False, repr=False, compare=False)
+    revalidate_seconds: float | None = field(init=False, repr=False, compare=False)
+    error_seconds: float | None = field(init=False, repr=False, compare=False)
     ttls: Mapping[int, float] = field(init=False, repr=False, compare=False)
     vary_names: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
     keyed_cookies: frozenset[str] | None = field(init=False, repr=False, compare=False)
@@ -91,6 +101,9 @@ class Rule:
     def __post_init__(self) -> None:
         for flag in ("override", "sort_query", "enabled"):
             checks.flag(getattr(self, flag), name=flag)
+        if self.collapse is not None:
+            checks.flag(self.collapse, name="collapse")
+        checks.count(self.min_uses, name="min_uses")
         for function in ("key", "bypass"):
             checks.function(getattr(self, function), name=function)
         for name, value in self._compiled().items():
@@ -106,6 +119,8 @@ class Rule:
             "methods": _methods(self.methods),
             "pattern": pattern,
             "client_seconds": parse_duration(self.client_ttl, name="client_ttl"),
+            "revalidate_seconds": parse_duration(self.stale_while_revalidate, name="stale_while_revalidate"),
+            "error_seconds": parse_duration(self.stale_if_error, name="stale_if_error"),
             "ttls": MappingProxyType(_ttls(self.ttl, self.status)),
             "vary_names": checks.field_names(self.vary, name="vary"),
             "keyed_cookies": cookies,

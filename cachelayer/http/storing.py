@@ -14,15 +14,17 @@ import msgspec
 
 from cachelayer.http.age import corrected_initial_age
 from cachelayer.http.cache_control import INVALID, Directives, Invalid, of_message
+from cachelayer.http.conditional import is_etag
 from cachelayer.http.cookies import set_cookie_name
 from cachelayer.http.fields import index, well_formed
 from cachelayer.http.freshness import explicit_lifetime, heuristic_lifetime
 from cachelayer.http.guards import guard
-from cachelayer.http.messages import FieldLines, ResponseHead
+from cachelayer.http.messages import FieldLines, Instructions, ResponseHead
 from cachelayer.http.plan import Plan
 from cachelayer.http.policy import HEADERS_ONLY
 from cachelayer.http.reasons import Reason
 from cachelayer.http.rules import DEFAULT_STATUSES, Rule
+from cachelayer.http.staleness import windows
 from cachelayer.http.targeted import targeted_directives
 from cachelayer.http.vary import selecting_fields
 
@@ -47,6 +49,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
         targeted: that field is one for this cache (RFC 9213).
         request_time: when the request was sent on, in epoch seconds.
         response_time: when the head came, in epoch seconds.
+        said: what the application said about it, or None.
     """
 
     plan: Plan
@@ -57,6 +60,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     targeted: bool
     request_time: float
     response_time: float
+    said: Instructions | None = None
 
     @property
     def initial_age(self) -> float:
@@ -67,6 +71,22 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     def shared(self) -> bool:
         """Whether the origin says that the response is for everyone."""
         return self.directives.grants(b"public") or isinstance(self.directives.seconds(b"s-maxage"), int)
+
+    @property
+    def no_cache(self) -> bool:
+        """Whether it must be validated before each use (section 5.2.2.4); with field names as without."""
+        return self.directives.has(b"no-cache")
+
+    @property
+    def has_validator(self) -> bool:
+        """Whether the origin can be asked if it still holds."""
+        return b"last-modified" in self.fields or self.etag is not None
+
+    @property
+    def etag(self) -> bytes | None:
+        """Its entity tag as sent, if there is one and it can be read."""
+        etags = self.fields.get(b"etag", ())
+        return etags[0] if len(etags) == 1 and is_etag(etags[0]) else None
 
     @property
     def authorized(self) -> bool:
@@ -81,8 +101,13 @@ class Freshness(msgspec.Struct, frozen=True, gc=False):
     seconds: float
 
 
-def exchange(
-    plan: Plan, head: ResponseHead, route: str | None, request_time: float, response_time: float
+def exchange(  # noqa: PLR0917 - all of them, in both places where it is called
+    plan: Plan,
+    head: ResponseHead,
+    route: str | None,
+    request_time: float,
+    response_time: float,
+    said: Instructions | None = None,
 ) -> Exchange:
     """Read what the decision needs from a response head."""
     policy = plan.policy
@@ -91,7 +116,9 @@ def exchange(
     directives = of_message(fields) if targeted is None else targeted
     # Only a rule by route can go before the one that made the key.
     rule = policy.rule_for(plan.request, route) if policy.has_routes else plan.rule
-    return Exchange(plan, rule, head, fields, directives, targeted is not None, request_time, response_time)
+    return Exchange(
+        plan, rule, head, fields, directives, targeted is not None, request_time, response_time, said
+    )
 
 
 def may_store(case: Exchange) -> Freshness | Reason:
@@ -107,7 +134,17 @@ def may_store(case: Exchange) -> Freshness | Reason:
         return refused
     if not _well_formed(case.head):
         return Reason.MALFORMED_RESPONSE
-    return freshness if freshness.seconds > 0 else Reason.STALE
+    return freshness if freshness.seconds > 0 or _worth_keeping(case, freshness) else Reason.STALE
+
+
+def _worth_keeping(case: Exchange, freshness: Freshness) -> bool:
+    """Whether a response that is stale on arrival can be of use: validated, or within a stale window."""
+    if freshness.reason is not Reason.EXPLICIT:
+        return False
+    if case.has_validator and case.plan.policy.kept_seconds:
+        return True
+    stale = windows(case.directives, case.rule, case.said)
+    return max(stale.while_revalidate, stale.if_error) > -freshness.seconds
 
 
 def _objection(case: Exchange) -> Reason | None:
@@ -134,6 +171,15 @@ def _method(case: Exchange) -> Reason | None:
 
 def _rule(case: Exchange) -> Reason | None:
     return Reason.DISABLED if case.rule is not None and not case.rule.enabled else None
+
+
+def _range(case: Exchange) -> Reason | None:
+    """A part is no answer to others, and some applications give one with status 200."""
+    return Reason.RANGE if b"range" in case.plan.fields else None
+
+
+def _said_no_store(case: Exchange) -> Reason | None:
+    return Reason.VIEW if case.said is not None and case.said.no_store else None
 
 
 def _request_no_store(case: Exchange) -> Reason | None:
@@ -164,8 +210,9 @@ def _private(case: Exchange) -> Reason | None:
 
 
 def _no_cache(case: Exchange) -> Reason | None:
-    """Section 5.2.2.4; with field names as without. Storing for validation alone comes with validation."""
-    return Reason.NO_CACHE if case.directives.has(b"no-cache") else None
+    """Section 5.2.2.4: without a validator, what must be validated before each use is of none."""
+    useless = case.no_cache and not (case.has_validator and case.plan.policy.kept_seconds)
+    return Reason.NO_CACHE if useless else None
 
 
 def _must_understand(case: Exchange) -> Reason | None:
@@ -203,7 +250,15 @@ def _length(case: Exchange) -> Reason | None:
 
 
 _Check: TypeAlias = Callable[[Exchange], Reason | None]
-_CHECKS: Final[tuple[_Check, ...]] = (_method, _rule, _request_no_store, _trailers, _status)
+_CHECKS: Final[tuple[_Check, ...]] = (
+    _method,
+    _rule,
+    _said_no_store,
+    _request_no_store,
+    _range,
+    _trailers,
+    _status,
+)
 _DIRECTIVE_CHECKS: Final[tuple[_Check, ...]] = (_no_store, _private, _no_cache, _must_understand)
 _FIELD_CHECKS: Final[tuple[tuple[bytes, _Check], ...]] = (
     (b"vary", _vary_star),
@@ -214,12 +269,16 @@ _FIELD_CHECKS: Final[tuple[tuple[bytes, _Check], ...]] = (
 
 
 def _freshness(case: Exchange) -> Freshness | Reason:
+    if case.said is not None and case.said.ttl is not None:
+        return Freshness(Reason.EXPLICIT, case.said.ttl)
     policy, rule, status = case.plan.policy, case.rule, case.head.status
     overridden = rule is not None and rule.override and status in rule.ttls
     fields, received = case.fields, case.response_time
     explicit = explicit_lifetime(case.directives, fields, received, targeted=case.targeted)
     if explicit is not None and not overridden:
         return Freshness(Reason.EXPLICIT, explicit - case.initial_age)
+    if case.no_cache:
+        return Freshness(Reason.EXPLICIT, 0.0)
     # A ttl given here counts from here: a slow origin does not use it up.
     if (ttl := policy.ttl_for(rule, status)) is not None:
         return Freshness(Reason.RULE if rule is not None and status in rule.ttls else Reason.DEFAULT, ttl)

@@ -1,6 +1,22 @@
-"""Counters per route and per function."""
+"""Counters per route and per function, shared by all workers, and reports of them.
 
+What is shown, and how to get at it, is in `cachelayer.stats.report`; what a worker records in `cachelayer.stats.recorder`,
+which a cache has as `cache.recorder`.
+"""
+
+from cachelayer.stats.making import make_report, route_detail, shared_totals
+from cachelayer.stats.report import Report, RouteDetail
 from cachelayer.stats.routes import RouteCounters, RouteRegistry
 from cachelayer.stats.snapshots import RouteStats, StatsSnapshot
 
-__all__ = ["RouteCounters", "RouteRegistry", "RouteStats", "StatsSnapshot"]
+__all__ = [
+    "Report",
+    "RouteCounters",
+    "RouteDetail",
+    "RouteRegistry",
+    "RouteStats",
+    "StatsSnapshot",
+    "make_report",
+    "route_detail",
+    "shared_totals",
+]

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from cachelayer.backends.stats import CacheStats
+from cachelayer.stats import histograms
+from cachelayer.stats.histograms import Buckets, Histogram
 
 
-class RouteStats(msgspec.Struct, frozen=True, kw_only=True):
+class RouteStats(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the lookups of one route ended: a count for each outcome, and what they took.
 
     Attributes:
         route: the label: `module.qualname` of a function, or method and path template.
         origin_calls: computations whose time is in `origin_seconds`.
         origin_seconds: total time spent in the origin.
-        hit_calls: hits whose time is in `hit_seconds`: all of a route's, none of a function's.
+        hit_calls: hits whose time is in `hit_seconds`: all of a route's, one in 64 of a function's in memory.
         hit_seconds: total time of those hits.
         bytes_served: body bytes that were served from the cache.
         reasons: why values were not stored, with how often.
         refreshes: computations in the background, which no lookup waited for.
         refresh_errors: those of them that failed.
+        stores: values and responses that were stored.
+        bytes_stored: their size in the store.
+        evictions: entries that a memory store removed to make room.
+        origin_buckets: histogram of the origin's times in seconds: see `origin_times`.
+        hit_buckets: of the timed hits' times.
+        size_buckets: of the sizes of what was stored, in bytes.
+        age_buckets: of the ages at which entries were served, in seconds, sampled.
+        gap_buckets: of the seconds between two lookups of a key, sampled.
+        ttl_buckets: of the seconds for which what was stored is fresh; what is so for ever is left out.
+        change_buckets: of the ages at which what was computed anew had changed, sampled.
+        unchanged: sampled computations that gave what was there before.
     """
 
     route: str
@@ -43,6 +56,17 @@ class RouteStats(msgspec.Struct, frozen=True, kw_only=True):
     reasons: Mapping[str, int] = {}
     refreshes: int = 0
     refresh_errors: int = 0
+    stores: int = 0
+    bytes_stored: int = 0
+    evictions: int = 0
+    origin_buckets: Buckets = {}
+    hit_buckets: Buckets = {}
+    size_buckets: Buckets = {}
+    age_buckets: Buckets = {}
+    gap_buckets: Buckets = {}
+    ttl_buckets: Buckets = {}
+    change_buckets: Buckets = {}
+    unchanged: int = 0
 
     @property
     def requests(self) -> int:
@@ -67,6 +91,21 @@ class RouteStats(msgspec.Struct, frozen=True, kw_only=True):
         return (requests - self.bypass - self.uncacheable) / requests if requests else 0.0
 
     @property
+    def origin_times(self) -> Histogram:
+        """Histogram of what the origin took, in seconds."""
+        return Histogram(self.origin_buckets, self.origin_seconds)
+
+    @property
+    def hit_times(self) -> Histogram:
+        """Histogram of what the timed hits took, in seconds."""
+        return Histogram(self.hit_buckets, self.hit_seconds)
+
+    @property
+    def entry_sizes(self) -> Histogram:
+        """Histogram of the sizes of what was stored, in bytes."""
+        return Histogram(self.size_buckets, float(self.bytes_stored))
+
+    @property
     def origin_mean_seconds(self) -> float:
         """What one computation took on average; 0.0 where none ran."""
         return self.origin_seconds / self.origin_calls if self.origin_calls else 0.0
@@ -83,9 +122,20 @@ class RouteStats(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Every field and every rate as plain values, ready for JSON."""
+        fields = {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in msgspec.structs.asdict(self).items()
+            if not name.endswith("_buckets")
+        }
         rates = {"requests": self.requests, "hit_rate": self.hit_rate, "coverage": self.coverage}
         times = {"origin_mean_seconds": self.origin_mean_seconds, "saved_seconds": self.saved_seconds}
-        return {**msgspec.structs.asdict(self), "reasons": dict(self.reasons), **rates, **times}
+        origin, hit = self.origin_times, self.hit_times
+        percentiles = {
+            f"{name}_p{int(100 * share)}": histogram.percentile(share)
+            for name, histogram in (("origin", origin), ("hit", hit))
+            for share in (0.5, 0.95, 0.99)
+        }
+        return {**fields, **rates, **times, **percentiles}
 
 
 class StatsSnapshot(msgspec.Struct, frozen=True):
@@ -95,8 +145,10 @@ class StatsSnapshot(msgspec.Struct, frozen=True):
         total: all routes and functions together.
         routes: HTTP routes by label.
         functions: cached functions by label.
-        backends: the stores' own counters, by name.
+        backends: the stores' own counters, by name; those of a tiered store also by tier, as "name/l1" and "name/l2".
         backend_errors: operations of the stores that failed and were answered as misses.
+        operations: how long the operations of a shared store took, by (operation, "ok" or "error").
+        invalidations: by kind: "key", "tags" or "clear".
     """
 
     total: RouteStats
@@ -104,6 +156,8 @@ class StatsSnapshot(msgspec.Struct, frozen=True):
     functions: Mapping[str, RouteStats]
     backends: Mapping[str, CacheStats]
     backend_errors: int = 0
+    operations: Mapping[tuple[str, str], Histogram] = {}
+    invalidations: Mapping[str, int] = {}
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values, ready for JSON."""
@@ -113,17 +167,52 @@ class StatsSnapshot(msgspec.Struct, frozen=True):
             "functions": {label: stats.to_dict() for label, stats in self.functions.items()},
             "backends": {name: stats.to_dict() for name, stats in self.backends.items()},
             "backend_errors": self.backend_errors,
+            "operations": [
+                {"operation": operation, "status": status, "count": each.count, "seconds": each.sum}
+                for (operation, status), each in self.operations.items()
+            ],
+            "invalidations": dict(self.invalidations),
         }
+
+
+_COUNTED: Final = tuple(name for name in RouteStats.__struct_fields__ if name != "route")
+_MAPPED: Final = tuple(name for name in _COUNTED if name == "reasons" or name.endswith("_buckets"))
+_PLAIN: Final = tuple(name for name in _COUNTED if name not in _MAPPED)
 
 
 def total_of(parts: Iterable[RouteStats], route: str = "total") -> RouteStats:
     """Return the sum of `parts`."""
     sums: dict[str, Any] = {}
-    reasons: dict[str, int] = {}
     for part in parts:
-        for name in RouteStats.__struct_fields__:
-            if name not in ("route", "reasons"):
-                sums[name] = sums.get(name, 0) + getattr(part, name)
-        for reason, count in part.reasons.items():
-            reasons[reason] = reasons.get(reason, 0) + count
-    return RouteStats(route=route, reasons=reasons, **sums)
+        for name in _PLAIN:
+            if value := getattr(part, name):
+                sums[name] = sums.get(name, 0) + value
+        for name in _MAPPED:
+            if value := getattr(part, name):
+                sums[name] = _add(sums.get(name, {}), value)
+    return RouteStats(route=route, **sums)
+
+
+def difference(now: RouteStats, before: RouteStats | None) -> RouteStats:
+    """Return what was counted since `before`; all of it where the counters were reset meanwhile."""
+    if before is None or any(getattr(now, name) < getattr(before, name) for name in _PLAIN):
+        return now
+    fields: dict[str, Any] = {name: getattr(now, name) - getattr(before, name) for name in _PLAIN}
+    for name in _MAPPED:
+        fields[name] = _subtract(getattr(now, name), getattr(before, name))
+    return RouteStats(route=now.route, **fields)
+
+
+def is_empty(stats: RouteStats) -> bool:
+    """Whether nothing at all was counted."""
+    return not any(getattr(stats, name) for name in _COUNTED)
+
+
+def _add(one: Mapping[Any, int], other: Mapping[Any, int]) -> dict[Any, int]:
+    return histograms.add(one, other)
+
+
+def _subtract(now: Mapping[Any, int], before: Mapping[Any, int]) -> dict[Any, int]:
+    if not before:
+        return dict(now)
+    return {key: more for key, count in now.items() if (more := count - before.get(key, 0))}

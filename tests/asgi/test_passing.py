@@ -27,7 +27,7 @@ def test_other_connections_are_handed_over_as_they_are(kind):
 
 
 def test_a_bypassed_request_is_handed_over_as_it_is():
-    """A POST gets the server's own receive and send, and its messages go out untouched."""
+    """A request with a precondition gets the server's own receive and send: its messages go out untouched."""
     seen = []
 
     async def app(scope, receive, send):
@@ -39,7 +39,7 @@ def test_a_bypassed_request_is_handed_over_as_it_is():
     async def send(message):
         """Never called."""
 
-    Server(app).send(scope(method="POST"), receive, send)
+    Server(app).send(scope("/a", (b"if-match", b"x")), receive, send)
     assert seen == [(receive, send)]
 
 

@@ -100,16 +100,7 @@ class World:
 
     def backend(self) -> CacheBackend:
         """Return a new backend of this world's kind, on its clock."""
-        if self.store not in REAL_STORES:
-            return (InMemoryBackend if self.store == "memory" else SixMethods)(clock=self.clock)
-        name = uuid.uuid4().hex
-        if self.store == "disk":
-            backend: CacheBackend = DiskBackend(places["disk"] / name, clock=self.clock)
-        else:
-            # It lets go of entries by its own clock, which no test is slow enough to notice.
-            backend = RedisBackend(places["redis"], namespace=name, clock=self.clock)
-        opened.append(backend)
-        return backend
+        return make_store(self.store, self.clock)
 
     def cache_over(self, backend: CacheBackend, **options: Any) -> Cache:
         """Return a cache over `backend`, on this world's clock."""
@@ -150,6 +141,20 @@ class World:
     def wait_for_waiters(self, count: int) -> None:
         """Return when `count` callers wait for computations under way."""
         until(lambda: waiters(self.cache) == count)
+
+
+def make_store(store: str, clock: FakeClock) -> CacheBackend:
+    """Return a new backend of one kind: of `STORES`, or of `REAL_STORES` in a test that has the fixture `store`."""
+    if store not in REAL_STORES:
+        return (InMemoryBackend if store == "memory" else SixMethods)(clock=clock)
+    name = uuid.uuid4().hex
+    if store == "disk":
+        backend: CacheBackend = DiskBackend(places["disk"] / name, clock=clock)
+    else:
+        # It lets go of entries by its own clock, which no test is slow enough to notice.
+        backend = RedisBackend(places["redis"], namespace=name, clock=clock)
+    opened.append(backend)
+    return backend
 
 
 class Calls:

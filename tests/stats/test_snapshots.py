@@ -60,7 +60,8 @@ def test_a_snapshot_of_everything_is_ready_for_json():
     part = RouteStats(route="f", hit=1, miss=1)
     snapshot = StatsSnapshot(total_of([part]), {}, {"f": part}, {"default": CacheStats(hits=3, misses=1)}, 2)
     data = json.loads(json.dumps(snapshot.to_dict()))
-    assert set(data) == {"total", "routes", "functions", "backends", "backend_errors"}
+    parts = {"total", "routes", "functions", "backends", "backend_errors", "operations", "invalidations"}
+    assert set(data) == parts
     assert data["functions"]["f"]["hit_rate"] == 0.5
     assert data["backends"]["default"]["hit_rate"] == 0.75
     assert data["backend_errors"] == 2

@@ -1,0 +1,237 @@
+"""Purging: by URL, tag, route or prefix; hard or soft; for real or to see what it would do.
+
+A URL's entries are found under the key that the URL alone has, with all variants behind it, and by a tag that the
+others carry, whose keys have more in them (cookies, fields, a rule's own part). A route's are found by their labels in
+this process's memory, and by a tag elsewhere. A prefix takes a store that can list its keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from cachelayer.backends.operate import Operate
+from cachelayer.errors import ConfigurationError, DecodingError, OptionTypeError
+from cachelayer.flow.responses import RESPONSES
+from cachelayer.flow.storage import Draft, LocalEntry, ObjectStorage, Record
+from cachelayer.flows import Flow
+from cachelayer.http import Policy, Request, StoredResponse, VariantIndex, plan_lookup
+from cachelayer.http.keys import PLAIN_LENGTH, normalised_host, plain_key
+from cachelayer.http.uris import Target
+
+if TYPE_CHECKING:
+    from cachelayer.cache import Cache
+
+#: What means something in a glob.
+_SPECIAL: Final = "*?["
+
+
+class Purged(msgspec.Struct, frozen=True):
+    """What a purge has done, or would do.
+
+    Attributes:
+        count: entries, or None where the store cannot tell: a generation was changed, and nobody knows what it held.
+        exact: whether `count` is exact, and no estimate.
+        dry_run: nothing was purged.
+    """
+
+    count: int | None
+    exact: bool
+    dry_run: bool = False
+
+
+class Purge(msgspec.Struct, frozen=True):
+    """What is to be purged: exactly one of the first four.
+
+    Attributes:
+        url: absolute.
+        tag: as users write it.
+        route: a label.
+        prefix: of URLs, absolute.
+        soft: make stale, rather than remove.
+        dry_run: only count.
+    """
+
+    url: str | None = None
+    tag: str | None = None
+    route: str | None = None
+    prefix: str | None = None
+    soft: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("url", "tag", "route", "prefix") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ConfigurationError(
+                f"purge takes exactly one of url=, tag=, route= and prefix=, not {', '.join(given) or 'none of them'}"
+            )
+        value = getattr(self, given[0])
+        if not isinstance(value, str):
+            raise OptionTypeError(f"{given[0]} must be str, not {type(value).__name__}")
+
+
+def purging(cache: Cache, purge: Purge) -> Flow[Purged]:
+    """Do what `purge` says.
+
+    Raises:
+        ConfigurationError: a URL is not absolute.
+        UnsupportedOperationError: the store cannot list its keys, and the prefix needs that.
+    """
+    if purge.url is not None:
+        return _by_url(cache, purge, target_of_url(purge.url))
+    if purge.prefix is not None:
+        return _by_prefix(cache, purge, _key_prefix(purge.prefix))
+    if purge.tag is not None:
+        return _by_names(cache, purge, (cache.tag_name(purge.tag),))
+    return _by_route(cache, purge, purge.route or "")
+
+
+def target_of_url(url: str) -> Target:
+    """Return the parts of an absolute URL, or raise ConfigurationError."""
+    try:
+        parts = urlsplit(url)
+        # Without a character that URLs cannot have: such ones are sent percent-encoded.
+        raw = url.encode("ascii")
+    except (UnicodeEncodeError, ValueError) as error:
+        raise ConfigurationError(f"{url!r} is no URL as it is sent: {error}") from error
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise ConfigurationError(f"{url!r} is no absolute URL: write it like https://example.org/path?query")
+    rest = raw.partition(b"://")[2].partition(b"#")[0]
+    authority, slash, path = rest.partition(b"/")
+    if not slash:
+        authority, mark, query = rest.partition(b"?")
+        return Target(parts.scheme, authority.decode(), b"/", query if mark else b"")
+    path, _, query = (slash + path).partition(b"?")
+    return Target(parts.scheme, authority.decode(), path, query)
+
+
+def keys_of(target: Target, policies: Iterable[Policy]) -> tuple[str, ...]:
+    """Return the keys that requests for a URL have from which nothing else is known than the URL.
+
+    Args:
+        target: the URL.
+        policies: those of the middlewares over the cache: their rules may leave parts of the query out.
+    """
+    host = target.host.encode()
+    found = [plain_key(target.scheme, host, target.path, target.query)]
+    request = Request("GET", target.scheme, target.path, target.query, (), host)
+    for policy in policies:
+        plan = plan_lookup(request, policy)
+        found += [plan.url, plan.key]
+    return tuple(dict.fromkeys(key for key in found if key is not None))
+
+
+def forgetting(cache: Cache, targets: Iterable[Target]) -> Flow[int]:
+    """Remove all that is stored for some URLs; return how many entries, as far as that is known."""
+    count = 0
+    keys = tuple(dict.fromkeys(key for target in targets for key in keys_of(target, cache.policies)))
+    for key in keys:
+        count += yield from cache.engine.storage.remove(cache.key(key))
+    if keys:
+        count += yield from cache.engine.invalidate_tags(tuple(map(cache.url_tag, keys)))
+    return count
+
+
+def _by_url(cache: Cache, purge: Purge, target: Target) -> Flow[Purged]:
+    keys = keys_of(target, cache.policies)
+    one_by_one = yield from _by_keys(cache, purge, tuple(map(cache.key, keys)))
+    beside = yield from _by_names(cache, purge, tuple(map(cache.url_tag, keys)))
+    count = (one_by_one.count or 0) + (beside.count or 0)
+    return Purged(count, beside.count is not None, purge.dry_run)
+
+
+def _by_prefix(cache: Cache, purge: Purge, prefix: str) -> Flow[Purged]:
+    pattern = "".join(f"[{char}]" if char in _SPECIAL else char for char in cache.key(prefix)) + "*"
+    keys: list[str] = yield Operate(cache.store, "keys", (pattern,))
+    return (yield from _by_keys(cache, purge, tuple(keys)))
+
+
+def _by_route(cache: Cache, purge: Purge, route: str) -> Flow[Purged]:
+    storage = cache.engine.storage
+    names = (cache.function_tag(route),)
+    if not isinstance(storage, ObjectStorage):
+        return (yield from _by_names(cache, purge, (*names, cache.route_tag(route))))
+    keys = tuple(entry.key for entry in storage.table.snapshot() if _label(entry) == route)
+    if not purge.dry_run:
+        # What is computed now will only have its label in the end.
+        with storage.table.lock:
+            storage.table.computing.break_all()
+    responses = yield from _by_keys(cache, purge, keys)
+    calls = yield from _by_names(cache, purge, names)
+    return Purged((responses.count or 0) + (calls.count or 0), exact=True, dry_run=purge.dry_run)
+
+
+def _by_keys(cache: Cache, purge: Purge, keys: Iterable[str]) -> Flow[Purged]:
+    """Purge what is under these keys of the store, and the variants behind them."""
+    storage, count, seen = cache.engine.storage, 0, set[str]()
+    waiting = list(keys)
+    while waiting:
+        key = waiting.pop()
+        if key in seen:
+            continue
+        seen.add(key)
+        record: Record | None = yield from storage.peek(key, RESPONSES, cache.own_tags)
+        entry = None if record is None else _response(record)
+        if isinstance(entry, VariantIndex):
+            waiting.extend(cache.key(variant.key) for variant in entry.variants)
+        elif entry is not None:
+            count += 1
+        if purge.dry_run:
+            continue
+        if not purge.soft:
+            yield from storage.remove(key)
+        elif isinstance(entry, StoredResponse):
+            stale = msgspec.structs.replace(entry, fresh_until=min(entry.fresh_until, cache.clock()))
+            yield from storage.put(_draft(cache, key, stale), RESPONSES)
+    return Purged(count, exact=True, dry_run=purge.dry_run)
+
+
+def _by_names(cache: Cache, purge: Purge, names: tuple[str, ...]) -> Flow[Purged]:
+    """Purge what carries these tags, by the store's names of them."""
+    storage = cache.engine.storage
+    count: int | None = None
+    if isinstance(storage, ObjectStorage):
+        count = sum(map(storage.table.count_under, names))
+    if not purge.dry_run:
+        yield from cache.engine.invalidate_tags(names, soft=purge.soft)
+    return Purged(count, exact=count is not None, dry_run=purge.dry_run)
+
+
+def _key_prefix(prefix: str) -> str:
+    """Return what the keys of URLs with this prefix begin with."""
+    target = target_of_url(prefix)
+    host = normalised_host(target.scheme, target.host.encode())
+    if host is None:
+        raise ConfigurationError(f"{prefix!r} has no host that a request could have")
+    query = f"?{target.query.decode()}" if target.query else ""
+    found = f"GET {target.scheme}://{host}{target.path.decode()}{query}"
+    if len(found) > PLAIN_LENGTH:
+        raise ConfigurationError(
+            f"the prefix is too long: keys tell {PLAIN_LENGTH} characters of a URL; purge by tag or route"
+        )
+    return found
+
+
+def _label(entry: Any) -> str | None:
+    return getattr(entry.payload, "label", None) if isinstance(entry, LocalEntry) else None
+
+
+def _response(record: Record) -> Any:
+    """Return the response, or the index of variants, in a record; None where it is something else."""
+    try:
+        value = record.value()
+    except DecodingError:
+        return None
+    return value if isinstance(value, (StoredResponse, VariantIndex)) else None
+
+
+def _draft(cache: Cache, key: str, entry: StoredResponse) -> Draft:
+    names = cache.tag_names(entry.tags)
+    if not cache.engine.storage.local:
+        names = (*names, cache.route_tag(entry.label))
+    return Draft(
+        key, entry, entry.fresh_until, entry.keep_until, entry.response_time, 0.0, names, entry.label
+    )
