@@ -6,8 +6,10 @@ import asyncio
 import functools
 import inspect
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
 from typing import Any, ClassVar, Final, TypeVar, Unpack
+
+import msgspec
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
@@ -16,7 +18,10 @@ from cachelayer.errors import OptionTypeError
 from cachelayer.exchange import Behind, Caching, Exchange, Fetched, Options, Route, ShadowReport
 from cachelayer.flows import Flow, arun, run
 from cachelayer.http import Answer, Headers, Reason, Request, ResponseHead, Rule
+from cachelayer.http.bodies import MAX_CONTENT_BYTES
+from cachelayer.http.plan import WITH_CONTENT, needs_content
 from cachelayer.http.target import request_path
+from cachelayer.http.validation import unconditional
 from cachelayer.stats import StatsSnapshot
 
 T = TypeVar("T")
@@ -87,7 +92,7 @@ class CacheMiddleware:
         bound = self._caching.bound or self._caching.bind()
         drive = run_here if bound.local else driver()
         #: Under another event loop than asyncio's nobody waits, and nothing goes on behind the client's back.
-        waits = asyncio._get_running_loop() is not None
+        waits = behind = asyncio._get_running_loop() is not None
         if drive is None:
             await self.app(scope, receive, send)
             return
@@ -96,12 +101,20 @@ class CacheMiddleware:
             await self.app(scope, receive, send)
             return
         request = request_of(scope)
+        if request.method in WITH_CONTENT and needs_content(request, bound.policy):
+            request, receive = await with_content(request, receive)
+            behind = waits and request.content is None
         found = (
-            bound.find_here(request, behind=waits)
+            bound.find_here(request, behind=behind)
             if bound.local
-            else await drive(bound.find(request, behind=waits))
+            else await drive(bound.find(request, behind=behind))
         )
-        if isinstance(found, Exchange):
+        if found.__class__ is Answer:
+            # As `send_answer` does, without a call more, for most requests.
+            headers = [*found.stored, *found.added]
+            await send({"type": "http.response.start", "status": found.status, "headers": headers})
+            await send({"type": "http.response.body", "body": found.body})
+        elif isinstance(found, Exchange):
             await _Forwarding(found, drive, scope, receive, send, waits).run(self.app)
         elif isinstance(found, Behind):
             await arun(found.begin(functools.partial(_fetch, self.app, dict(scope), found)))
@@ -120,6 +133,28 @@ class CacheMiddleware:
     def stats(self) -> StatsSnapshot:
         """Return what the cache counted: per route, per function, per backend."""
         return self._caching.stats()
+
+
+async def with_content(request: Request, receive: Receive) -> tuple[Request, Receive]:
+    """Read a request's body, if it is not too long for the key; return the request, and what gives the body again."""
+    messages: list[Message] = []
+    content: bytes | None = b""
+    more = True
+    while more and content is not None:
+        message = await receive()
+        messages.append(message)
+        if message["type"] != "http.request":
+            content = None
+            break
+        content += message.get("body") or b""
+        more = bool(message.get("more_body", False))
+        if len(content) > MAX_CONTENT_BYTES:
+            content = None
+
+    async def again() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return (request if content is None else msgspec.structs.replace(request, content=content)), again
 
 
 async def send_answer(answer: Answer, send: Send) -> None:
@@ -170,7 +205,10 @@ def request_of(scope: Scope) -> Request:
     """Return the request that a scope stands for."""
     given: Iterable[tuple[bytes, bytes]] = scope["headers"]
     headers = tuple(given)
-    if given.__class__ is not list and isinstance(given, Iterator):
+    if headers and headers[0].__class__ is not tuple and not isinstance(headers[0], Sequence):
+        headers = tuple((name, value) for name, value in headers)
+        scope["headers"] = list(headers)  # each field could be gone through once only
+    elif given.__class__ is not list and isinstance(given, Iterator):
         scope["headers"] = list(headers)  # it could be gone through once only, and the application wants to
     decoded: str = scope["path"]
     given_path = decoded.encode() if decoded.isascii() else decoded.encode("utf-8", "surrogatepass")
@@ -187,7 +225,10 @@ def request_of(scope: Scope) -> Request:
 
 def _host(scope: Scope) -> bytes:
     """Return the server's own name, for requests without Host."""
-    name, port = scope.get("server") or (None, None)
+    server: Iterable[Any] = scope.get("server") or (None, None)
+    if isinstance(server, Iterator):
+        server = scope["server"] = tuple(server)
+    name, port = server
     if name is None or port is None:
         return b""
     return (f"[{name}]:{port}" if ":" in name else f"{name}:{port}").encode("latin-1", "replace")
@@ -237,19 +278,9 @@ def _driver_without_asyncio() -> Drive | None:
     return drive
 
 
-#: A request's own conditions: they are for the cache's answer, where the application is asked for its own sake.
-_CONDITIONS: Final = frozenset(
-    {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range", b"range"}
-)
-
-
-def conditional(
-    headers: Iterable[tuple[bytes, bytes]], conditions: Headers | None
-) -> list[tuple[bytes, bytes]]:
-    """Return a request's fields with others in place of its own conditions."""
-    if conditions is None:
-        return list(headers)
-    return [*(line for line in headers if line[0].lower() not in _CONDITIONS), *conditions]
+def conditional(headers: Iterable[tuple[bytes, bytes]], conditions: Headers) -> list[tuple[bytes, bytes]]:
+    """Return a request's fields with others in place of its own conditions, which are for the cache's answer."""
+    return [*unconditional(tuple(headers)), *conditions]
 
 
 class _Forwarding:
@@ -288,6 +319,9 @@ class _Forwarding:
             if exchange.plan.key is not None:
                 await self._ask(app)
             elif exchange.plan.reason is Reason.METHOD:
+                fencing = exchange.prepare()
+                if fencing is not None:
+                    await self._drive(fencing)
                 await app(scope, self._receive, self.send)
             else:
                 await app(scope, self._receive, self._send)
@@ -306,12 +340,19 @@ class _Forwarding:
                 return
         asked: list[tuple[bytes, bytes]] = scope["headers"]
         conditions = exchange.conditions
+        again: Scope | None = None
         if conditions is not None:
+            again = dict(scope)
             # In place, since those around look into this very scope for what the application puts there.
             scope["headers"] = conditional(asked, conditions)
         token = exchange.enter()
         try:
             await app(scope, self.receive, self.send)
+            if exchange.asks_again and again is not None:
+                exchange.ask_again()
+                self._started = self._has_body = False
+                await app(again, _Emptied(self.receive).receive, self.send)
+                scope.update(again)
         except Exception as error:
             rescuing = None if self._started or self._gone else exchange.rescue(error)
             if rescuing is None:
@@ -335,7 +376,7 @@ class _Forwarding:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self._gone = True
-        elif message.get("body"):
+        elif message.get("body") and self._exchange.plan.request.content is None:
             # HTTP/2 needs no Content-Length, so that nothing announced it. The answer may depend on it.
             self._has_body = True
             self._exchange.give_up(Reason.BODY)
@@ -349,7 +390,8 @@ class _Forwarding:
             if exchange.due is not None:
                 await self._wait(exchange.due)
             if exchange.is_replaced:
-                await send_answer(await self._wait(exchange.replace()), self._send)
+                if not exchange.asks_again:
+                    await send_answer(await self._wait(exchange.replace()), self._send)
                 return
         elif exchange.is_replaced:
             return
@@ -382,20 +424,42 @@ class _Forwarding:
             exchange.give_up(Reason.SENT_AS_FILE)
 
 
+class _Emptied:
+    """What an application receives that is asked once more for a request without a body."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._asked = receive, False
+
+    async def receive(self) -> Message:
+        """Give the empty body, and then what comes from the server."""
+        while self._asked:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                return message
+        self._asked = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+
 # -- behind the client's back -----------------------------------------------------------------------------------
 
 
-async def _fetch(app: ASGIApp, scope: Scope, found: Behind, conditions: Headers | None) -> Fetched:
+async def _fetch(app: ASGIApp, scope: Scope, found: Behind, conditions: Headers) -> Fetched:
     """Ask the application for what a request was for, whose client has its answer already."""
     limit = found.bound.policy.max_body_bytes
     scope = {**scope, "headers": conditional(scope["headers"], conditions)}
+    if scope["method"] == "HEAD":
+        scope["method"] = "GET"  # What is stored is what GET gives.
     scope[_PASSED] = (*scope.get(_PASSED, ()), found.bound.cache)
     for per_connection in ("extensions", "state"):
         # What the server offers for one response, such as pathsend; and the state is the connection's, not shared.
         if isinstance(scope.get(per_connection), dict):
             scope[per_connection] = {} if per_connection == "extensions" else dict(scope[per_connection])
     fetching = _Fetching(limit)
-    await app(scope, fetching.receive, fetching.send)
+    try:
+        await app(scope, fetching.receive, fetching.send)
+    except Exception:
+        if not fetching.is_too_long:
+            raise
     objection = objection_in(scope)
     return Fetched(fetching.head, fetching.body if fetching.is_whole else None, scope, objection)
 
@@ -405,11 +469,16 @@ class _Fetching:
 
     def __init__(self, limit: int) -> None:
         self.head: ResponseHead | None = None
-        self.body = b""
-        self.is_whole = False
+        self.is_whole = self.is_too_long = False
+        self._parts: list[bytes] = []
         self._limit = limit
         self._asked = False
         self._over = asyncio.Event()
+
+    @property
+    def body(self) -> bytes:
+        """The body as far as it has come."""
+        return b"".join(self._parts)
 
     async def receive(self) -> Message:
         """Give an empty body, and no disconnect before the response is over."""
@@ -420,13 +489,17 @@ class _Fetching:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Take the response."""
+        """Take the response, and end one that is too long, as a client does that goes away."""
+        if self.is_too_long:
+            raise OSError("nobody reads any further")
         if message["type"] == "http.response.start":
             self.head = head_of(message)
         elif message["type"] == "http.response.body" and not self._over.is_set():
-            self.body += message.get("body") or b""
-            if len(self.body) > self._limit:
-                self.body = b""
+            part = bytes(message.get("body") or b"")
+            self._parts.append(part)
+            self._limit -= len(part)
+            if self._limit < 0:
+                self._parts, self.is_too_long = [], True
                 self._over.set()
             elif not message.get("more_body", False):
                 self.is_whole = True

@@ -30,6 +30,7 @@ from cachelayer.flows import Flow, arun, run
 from cachelayer.forks import ProcessLock
 from cachelayer.http import Policy
 from cachelayer.purging import Purge, Purged, purging
+from cachelayer.searches import Searches
 from cachelayer.stats import RouteRegistry, StatsSnapshot
 from cachelayer.stats.announcing import KEYS, PURGE, TAGS
 from cachelayer.stats.histograms import Histogram
@@ -116,6 +117,8 @@ class Cache:
         self.own_tags = () if self.engine.storage.local and not namespace else (self.key("all"),)
         #: Labels whose requests and calls go without the cache. Exchanged as a whole, after which all bind anew.
         self.paused: frozenset[str] = frozenset()
+        #: By what of their queries URLs differ, where responses have said so.
+        self.searches = Searches()
         self._policies: weakref.WeakSet[Policy] = weakref.WeakSet()
         self._on_change: weakref.WeakSet[Any] = weakref.WeakSet()
         table = memory_table(self.backend)

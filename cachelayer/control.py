@@ -8,28 +8,26 @@ from typing import Any
 
 
 class Control:
-    """One response under way: what its application has said so far.
+    """One response under way: what its application has said so far."""
 
-    Args:
-        cache: the one that the middleware around the application uses.
-        outer: that of the middleware around that one, or None.
-    """
+    #: The cache that the middleware around the application uses.
+    cache: Any = None
+    #: The response under way in the middleware around that one, or None.
+    outer: Control | None = None
+    #: Whether the application has said anything.
+    said = False
+    no_store = False
+    #: A view of the application keeps and counts its response by itself, in this cache.
+    kept_within = False
+    tags: tuple[str, ...] = ()
+    ttl: float | None = None
+    while_revalidate: float | None = None
+    if_error: float | None = None
 
-    __slots__ = (
-        "cache", "if_error", "kept_within", "no_store", "outer", "said", "tags", "ttl", "while_revalidate"
-    )  # fmt: skip
-
-    def __init__(self, cache: Any, outer: Control | None) -> None:
-        self.cache, self.outer = cache, outer
-        #: Whether the application has said anything.
-        self.said = False
-        self.no_store = False
-        #: A view of the application keeps and counts its response by itself, in this cache.
-        self.kept_within = False
-        self.tags: tuple[str, ...] = ()
-        self.ttl: float | None = None
-        self.while_revalidate: float | None = None
-        self.if_error: float | None = None
+    def forget(self) -> None:
+        """Forget what the application has said: it is asked again."""
+        self.said = self.no_store = self.kept_within = False
+        self.tags, self.ttl, self.while_revalidate, self.if_error = (), None, None, None
 
 
 #: The response under way in this task or thread, and those around it.

@@ -50,9 +50,9 @@ class Counter:
         self._base = self.total
 
 
-_STEPS: Final = 12  # buckets to a power of ten
+_STEPS: Final = 16  # buckets to a power of ten
 _FIRST, _LAST = -6, 8  # powers of ten
-#: Upper ends of the buckets that times, ages and sizes are counted in: log-spaced, twelve to each power of ten, from a
+#: Upper ends of the buckets that times, ages and sizes are counted in: log-spaced, sixteen to each power of ten, from a
 #: microsecond (or a millionth of a byte) to 100,000,000. What is above the last is in one more.
 BOUNDS: Final = [float(f"{10 ** (step / _STEPS):.6g}") for step in range(_FIRST * _STEPS, _LAST * _STEPS + 1)]
 #: Timed operations that wait to be added up.

@@ -18,7 +18,7 @@ from cachelayer.errors import ConfigurationError, DecodingError, OptionTypeError
 from cachelayer.flow.responses import RESPONSES
 from cachelayer.flow.storage import Draft, LocalEntry, ObjectStorage, Record
 from cachelayer.flows import Flow
-from cachelayer.http import Policy, Request, StoredResponse, VariantIndex, plan_lookup
+from cachelayer.http import Request, StoredResponse, VariantIndex, plan_lookup
 from cachelayer.http.keys import PLAIN_LENGTH, normalised_host, plain_key
 from cachelayer.http.uris import Target
 
@@ -108,35 +108,35 @@ def target_of_url(url: str) -> Target:
     return Target(parts.scheme, authority.decode(), path, query)
 
 
-def keys_of(target: Target, policies: Iterable[Policy]) -> tuple[str, ...]:
+def keys_of(cache: Cache, target: Target) -> tuple[str, ...]:
     """Return the keys that requests for a URL have from which nothing else is known than the URL.
 
-    Args:
-        target: the URL.
-        policies: those of the middlewares over the cache: their rules may leave parts of the query out.
+    What is known in this process counts: rules of middlewares over the cache, and what responses have said, by which
+    parts of the query are left out.
     """
     host = target.host.encode()
-    found = [plain_key(target.scheme, host, target.path, target.query)]
-    request = Request("GET", target.scheme, target.path, target.query, (), host)
-    for policy in policies:
+    request = cache.searches.canonical(Request("GET", target.scheme, target.path, target.query, (), host))
+    found = [plain_key(target.scheme, host, target.path, query) for query in (target.query, request.query)]
+    for policy in cache.policies:
         plan = plan_lookup(request, policy)
         found += [plan.url, plan.key]
     return tuple(dict.fromkeys(key for key in found if key is not None))
 
 
-def forgetting(cache: Cache, targets: Iterable[Target]) -> Flow[int]:
-    """Remove all that is stored for some URLs; return how many entries, as far as that is known."""
+def forgetting(cache: Cache, targets: Iterable[Target], tags: tuple[str, ...] = ()) -> Flow[int]:
+    """Remove all that is stored for some URLs, and under tags; return how many entries, as far as that is known."""
     count = 0
-    keys = tuple(dict.fromkeys(key for target in targets for key in keys_of(target, cache.policies)))
+    keys = tuple(dict.fromkeys(key for target in targets for key in keys_of(cache, target)))
     for key in keys:
         count += yield from cache.engine.storage.remove(cache.key(key))
-    if keys:
-        count += yield from cache.engine.invalidate_tags(tuple(map(cache.url_tag, keys)))
+    names = (*map(cache.url_tag, keys), *map(cache.tag_name, tags))
+    if names:
+        count += yield from cache.engine.invalidate_tags(names)
     return count
 
 
 def _by_url(cache: Cache, purge: Purge, target: Target) -> Flow[Purged]:
-    keys = keys_of(target, cache.policies)
+    keys = keys_of(cache, target)
     one_by_one = yield from _by_keys(cache, purge, tuple(map(cache.key, keys)))
     beside = yield from _by_names(cache, purge, tuple(map(cache.url_tag, keys)))
     count = (one_by_one.count or 0) + (beside.count or 0)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, Unpack
 
+import msgspec
+
 from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
 from cachelayer.durations import Duration
@@ -17,8 +19,9 @@ from cachelayer.errors import OptionTypeError
 from cachelayer.exchange import Behind, Caching, Exchange, Fetched, Options, Route, ShadowReport
 from cachelayer.flows import run
 from cachelayer.http import Answer, Headers, Request, ResponseHead, Rule
+from cachelayer.http.bodies import MAX_CONTENT_BYTES
 from cachelayer.http.messages import FieldLines
-from cachelayer.http.plan import RELEVANT
+from cachelayer.http.plan import RELEVANT, WITH_CONTENT, needs_content
 from cachelayer.http.target import request_path
 from cachelayer.stats import StatsSnapshot
 
@@ -83,7 +86,14 @@ class CacheMiddleware:
             # Outside is another one over the same cache: what it lets through was meant to reach the application.
             return self.app(environ, start_response)
         request = request_of(environ)
-        found = bound.find_here(request) if bound.local else run(bound.find(request))
+        if request.method in WITH_CONTENT and needs_content(request, bound.policy):
+            request = with_content(request, environ)
+        behind = request.content is None
+        found = (
+            bound.find_here(request, behind=behind)
+            if bound.local
+            else run(bound.find(request, behind=behind))
+        )
         if isinstance(found, Exchange):
             return _Forwarding(found, environ, start_response).run(self.app)
         if isinstance(found, Behind):
@@ -181,6 +191,18 @@ def request_of(environ: WSGIEnvironment) -> Request:
         return Request(str(environ.get("REQUEST_METHOD")), "http", b"", b"", ())
 
 
+def with_content(request: Request, environ: WSGIEnvironment) -> Request:
+    """Return the request with its body, if that is not too long for the key; the application reads it all the same."""
+    given = environ.get("CONTENT_LENGTH") or "0"
+    length = int(given) if given.isdecimal() and len(given) <= 10 else MAX_CONTENT_BYTES + 1
+    if length > MAX_CONTENT_BYTES or "HTTP_TRANSFER_ENCODING" in environ:
+        return request
+    content = environ["wsgi.input"].read(length) if length else b""
+    environ["wsgi.input"] = io.BytesIO(content)
+    # Shorter than announced: the application will say what it thinks of it.
+    return msgspec.structs.replace(request, content=content) if len(content) == length else request
+
+
 def _relevant(environ: WSGIEnvironment) -> FieldLines:
     fields: dict[bytes, tuple[bytes, ...]] = {}
     for key in _RELEVANT_KEYS & environ.keys():
@@ -274,6 +296,7 @@ class _Forwarding:
         self.exchange, self._environ, self._start_response = exchange, environ, start_response
         self.started = False
         self._own: dict[str, Any] | None = None
+        self._again: tuple[WSGIApplication, WSGIEnvironment] | None = None
         self._write: Callable[[bytes], object] = _not_started
 
     def run(self, app: WSGIApplication) -> Iterable[bytes]:
@@ -287,23 +310,28 @@ class _Forwarding:
                 return self._answered(answer)
             conditions = exchange.conditions
             if conditions is not None:
+                self._again = app, {**environ, "wsgi.input": io.BytesIO()}
                 self._own = make_conditional(environ, conditions)
-            result = self.call(app, environ, self.start)
-            # A generator may call start_response only when it is asked for its first part.
-            if not self.started:
-                return _Body(self, result)
-            if exchange.is_replaced:
-                return self.replaced(result)
-            if exchange.collecting and not isinstance(result, (list, tuple)):
-                return _Body(self, result)
-            if exchange.collecting:
-                self._take(result)
+            return self._respond(app, environ)
         except BaseException as error:
             rescued = self.rescued(error)
             if rescued is not None:
                 return rescued
             self.end(error)
             raise
+
+    def _respond(self, app: WSGIApplication, environ: WSGIEnvironment) -> Iterable[bytes]:
+        exchange = self.exchange
+        result = self.call(app, environ, self.start)
+        # A generator may call start_response only when it is asked for its first part.
+        if not self.started:
+            return _Body(self, result)
+        if exchange.is_replaced:
+            return self.replaced(result)
+        if exchange.collecting and not isinstance(result, (list, tuple)):
+            return _Body(self, result)
+        if exchange.collecting:
+            self._take(result)
         self.end()
         return result
 
@@ -322,13 +350,14 @@ class _Forwarding:
     ) -> Callable[[bytes], object]:
         """Be the application's start_response."""
         exchange = self.exchange
+        if self._write is not _not_started:
+            exchange.stale = None  # The server has a head already: nothing can stand in for this one.
         sent = exchange.start(head_of(status, headers), self._environ)
         if exchange.due is not None:
             run(exchange.due)
-        if exchange.is_replaced and self._write is _not_started:
+        if exchange.is_replaced:
             self.started = True
             return _drop
-        exchange.is_replaced = False
         fields = headers if sent is None else native(sent)
         # The server is told of an error even if it has the head already: then it raises.
         write = (
@@ -367,12 +396,16 @@ class _Forwarding:
                 self._environ.pop(key, None)
             self._environ.update(own)
 
-    def replaced(self, result: Iterable[bytes]) -> list[bytes]:
-        """Send what is stored in place of the application's response, which nobody reads."""
+    def replaced(self, result: Iterable[bytes]) -> Iterable[bytes]:
+        """Send what is stored in place of the application's response, which nobody reads; or ask once more."""
         close = getattr(result, "close", None)
         if close is not None:
             close()
-        return self._answered(run(self.exchange.replace()))
+        if not self.exchange.asks_again or self._again is None:
+            return self._answered(run(self.exchange.replace()))
+        self.exchange.ask_again()
+        self.started = False
+        return self._respond(*self._again)
 
     def rescued(self, error: BaseException) -> list[bytes] | None:
         """Send what is stored where the application raised before its response began; None: nothing can be sent."""
@@ -437,7 +470,8 @@ class _Body:
 
     def _replaced(self) -> bytes:
         result, self._result = self._result, ()
-        self._instead = iter(self._forwarding.replaced(result))
+        self._result = self._forwarding.replaced(result)
+        self._instead = iter(self._result)
         return next(self._instead)
 
     def close(self) -> None:
@@ -452,38 +486,58 @@ class _Body:
 # -- behind the client's back -----------------------------------------------------------------------------------
 
 
-def _fetch(
-    app: WSGIApplication, environ: WSGIEnvironment, found: Behind, conditions: Headers | None
-) -> Fetched:
+def _fetch(app: WSGIApplication, environ: WSGIEnvironment, found: Behind, conditions: Headers) -> Fetched:
     """Ask the application for what a request was for, whose client has its answer already."""
     environ = {**environ, "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr}
     # What the server offers for the one connection.
     for key in ("wsgi.file_wrapper", "wsgi.input_terminated", "gunicorn.socket", "werkzeug.socket"):
         environ.pop(key, None)
     environ[_PASSED] = (*environ.get(_PASSED, ()), found.bound.cache)
-    if conditions is not None:
-        make_conditional(environ, conditions)
+    make_conditional(environ, conditions)
+    if environ["REQUEST_METHOD"] == "HEAD":
+        environ["REQUEST_METHOD"] = "GET"  # What is stored is what GET gives.
     head: list[ResponseHead | None] = []
-    parts: list[bytes] = []
-    left = found.bound.policy.max_body_bytes
+    parts = _Parts(found.bound.policy.max_body_bytes)
 
     def start(
         status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
     ) -> Callable[[bytes], object]:
         head[:] = [head_of(status, headers)]
-        return parts.append
+        return parts.add
 
     result = app(environ, start)
-    is_whole = True
     try:
         for part in result:
-            parts.append(part)
-            left -= len(part)
-            if left < 0:
-                is_whole = False
+            parts.add(part)
+            if parts.are_too_many:
                 break
     finally:
         close = getattr(result, "close", None)
         if close is not None:
             close()
-    return Fetched(head[0] if head else None, b"".join(parts) if is_whole else None, environ)
+    return Fetched(head[0] if head else None, parts.whole, environ)
+
+
+class _Parts:
+    """The parts of a body, as long as they are not too long together."""
+
+    def __init__(self, limit: int) -> None:
+        self._left, self._parts = limit, list[bytes]()
+
+    @property
+    def are_too_many(self) -> bool:
+        """Whether the body is too long."""
+        return self._left < 0
+
+    @property
+    def whole(self) -> bytes | None:
+        """The body, or None where it is too long."""
+        return None if self.are_too_many else b"".join(self._parts)
+
+    def add(self, part: bytes) -> None:
+        """Take a part."""
+        self._left -= len(part)
+        if self.are_too_many:
+            self._parts = []
+        else:
+            self._parts.append(part)

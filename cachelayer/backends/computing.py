@@ -31,6 +31,8 @@ class Computing:
         self.flying: dict[str, Any] = {}
         #: Grows with each one that ends: who sees it unchanged knows that nothing was stored by another meanwhile.
         self.landings = 0
+        #: Grows with each key that is changed or removed: who sees it unchanged knows that no fence has been broken.
+        self.changes = 0
         self.lone: dict[str, list[Any]] = {}
         _all.add(self)
 
@@ -66,6 +68,7 @@ class Computing:
 
     def break_off(self, key: str) -> None:
         """Fence off the computations of `key`: called under the lock, by whatever changes the key."""
+        self.changes += 1
         flying = self.flying.pop(key, None)
         if flying is not None:
             flying.broken = True
@@ -81,6 +84,7 @@ class Computing:
 
     def break_all(self) -> None:
         """Fence off every computation."""
+        self.changes += 1
         for key in [*self.flying, *self.lone]:
             self.break_off(key)
 

@@ -218,9 +218,7 @@ class EntryTable:
     def put(self, entry: Entry, now: float | None = None) -> bool:
         """Store `entry`, whatever computations are under way: theirs will not overwrite it."""
         with self.lock:
-            computing = self.computing
-            if computing.flying or computing.lone:
-                computing.break_off(entry.key)
+            self.computing.break_off(entry.key)
             return self._insert(entry, self.clock() if now is None else now)
 
     def remove(self, key: str) -> bool:

@@ -15,7 +15,7 @@ from cachelayer.backends.locks import pauses
 from cachelayer.control import Control, current
 from cachelayer.errors import EncodingError
 from cachelayer.events import EventKind
-from cachelayer.exchange.labels import UNLABELLED
+from cachelayer.exchange.labels import DASHBOARD, UNLABELLED
 from cachelayer.flow.compute import LONGEST_TURN
 from cachelayer.flow.flights import Flight, Landed
 from cachelayer.flow.responses import RESPONSES
@@ -33,6 +33,7 @@ from cachelayer.http import (
     ResponseHead,
     Reuse,
     StoredResponse,
+    Update,
     VariantIndex,
     admit,
     answer,
@@ -45,10 +46,15 @@ from cachelayer.http import (
     update,
     writes,
 )
+from cachelayer.http.bodies import post_answers_get
 from cachelayer.http.cache_status import Forward
+from cachelayer.http.groups import invalidated_groups
 from cachelayer.http.guards import guard
 from cachelayer.http.invalidation import invalidated
-from cachelayer.http.validation import can_validate, conditional_headers, head_updates
+from cachelayer.http.no_vary_search import EVERYTHING
+from cachelayer.http.plan import as_get
+from cachelayer.http.uris import target_of
+from cachelayer.http.validation import can_validate, conditional_headers, head_updates, selected
 from cachelayer.http.vary import nominate, variant_key
 from cachelayer.outcomes import Outcome
 from cachelayer.purging import forgetting
@@ -62,6 +68,13 @@ logger = logging.getLogger("cachelayer.http")
 MOST_VARIANTS: Final = 50
 #: How often a request joins those that wait for another's response, before it goes on by itself.
 _MOST_TURNS: Final = 3
+#: Reasons that are about a request, and say nothing about what is stored.
+_OF_THE_REQUEST: Final = frozenset(
+    {Reason.RANGE, Reason.REQUEST_NO_STORE, Reason.AUTHORIZATION, Reason.COOKIE, Reason.SESSION_COOKIE}
+)
+#: Reasons for which the next response like this one may well be stored.
+_OF_THIS_TIME: Final = frozenset({Reason.INCOMPLETE, Reason.MIN_USES})
+_CONDITIONS: Final = frozenset({b"if-none-match", b"if-modified-since", b"if-range", b"range"})
 #: How a response lands on which others wait: they look it up by themselves, and judge by their own request.
 _STORED: Final = Landed(lambda: None)
 
@@ -82,7 +95,7 @@ class Fetched(msgspec.Struct, frozen=True):
     objection: Reason | None = None
 
 
-class Exchange:
+class Exchange(Control):
     """The state of one request that the application answers.
 
     Args:
@@ -97,6 +110,8 @@ class Exchange:
     collecting = False
     #: Whether the client gets what `replace` returns, and of the application's response nothing.
     is_replaced = False
+    #: Whether the application has confirmed something else than what is stored: `ask_again`, and call it once more.
+    asks_again = False
     #: What has to be driven before the head of the response goes out.
     due: Flow[Any] | None = None
     #: What is stored under the primary key, if those are variants.
@@ -113,7 +128,9 @@ class Exchange:
     _flight: Flight | None = None
     _gate: Flight | None = None
     _leased: Flight | None = None
-    _control: Control | None = None
+    _changes: int | None = None
+    #: For a POST, how a GET of the same URL would be looked up.
+    _get_plan: Plan | None = None
     _admission: Admission | None = None
     _head: ResponseHead | None = None
     _parts: list[bytes]
@@ -121,11 +138,12 @@ class Exchange:
     _label = UNLABELLED
     _written: tuple[str, ...] = ()
     _counted = False
+    _unconditional = False
 
     def __init__(
         self, bound: Bound, plan: Plan, began: float, reuse: Reuse | None = None, asked: float = 0.0
     ) -> None:
-        self.bound, self.plan = bound, plan
+        self.bound, self.plan, self.cache = bound, plan, bound.cache
         self._began, self._reuse, self._asked = began, reuse, asked
 
     # -- before the application is called -------------------------------------------------------------------------
@@ -140,40 +158,72 @@ class Exchange:
         """
         bound, key = self.bound, self.plan.key
         if key is None:
-            return None
-        if waits and self._collapses(key):
+            return self._prepare_post()
+        if bound.unshared.has(key):
+            if bound.local and not bound.expected_tags(self.plan):
+                # Most likely it is not stored again, so no fence is taken. If it is, nothing must have changed at all.
+                self._changes = bound.flights.changes
+                return None
+        elif waits and self._collapses():
             place = bound.cache.key(self._gate_key(key))
             gate, leads = bound.engine.enter(place)
             if leads and bound.local and bound.flights.landings == self.seen and self.index is None:
                 self._gate = self._flight = gate
                 return self._fence()
             return self._queue(gate, leads)
-        flight = self._flight = bound.flights.alone(bound.cache.key(key))
-        bound.storage.watch(flight)
+        self._flight = bound.flights.alone(bound.cache.key(key))
         return self._fence()
 
-    def lead(self, flight: Flight) -> Flow[None]:
-        """Take the fence for a flight that was joined, and is led, already."""
+    def _prepare_post(self) -> Flow[None] | None:
+        """Take the fence for a GET, which the response to a POST may turn out to answer."""
+        plan = self.plan
+        if plan.request.method != "POST" or plan.reason is not Reason.METHOD or self.bound.shadow is not None:
+            return None
+        get = as_get(plan)
+        if get.key is None:
+            return None
+        self._get_plan, self._asked = get, self.bound.clock()
+        flight = self._flight = self.bound.flights.alone(self.bound.cache.key(get.key))
+        tags = self.bound.expected_tags(get)
+        self.bound.storage.watch(flight)
+        return self.bound.storage.capture(flight, tags) if tags or not self.bound.local else None
+
+    def lead(self, flight: Flight) -> Flow[bool]:
+        """Take the turn and the fence for a flight that is led already; False where another process has the turn."""
+        bound = self.bound
         self._gate = self._flight = flight
-        if flight.lease:
+        if bound.distributes:
             self._leased = flight
+            if not (yield from bound.storage.acquire(flight, bound.policy.patience or LONGEST_TURN)):
+                return False
         fencing = self._fence()
         if fencing is not None:
             yield from fencing
+        return True
 
     @property
     def conditions(self) -> Headers | None:
         """The fields that ask the application whether what is stored holds; None: the client's own are kept."""
         stale = self.stale
-        if stale is None or self.plan.request.method != "GET" or not can_validate(stale):
+        if (
+            stale is None
+            or self._unconditional
+            or self.plan.request.method != "GET"
+            or not can_validate(stale)
+        ):
             return None
         return conditional_headers((), (stale,))
 
+    def ask_again(self) -> None:
+        """Have the application asked without the cache's condition: what it confirmed was not what is stored."""
+        self.is_replaced = self.asks_again = False
+        self._unconditional = True
+        self.forget()  # What was said was about that response.
+
     def enter(self) -> Token[Control | None]:
         """Let the application say something about its response; returns what to give to `leave`."""
-        outer = current.get()
-        self._control = Control(self.bound.cache, outer)
-        return current.set(self._control)
+        self.outer = current.get()
+        return current.set(self)
 
     @staticmethod
     def leave(token: Token[Control | None]) -> None:
@@ -196,28 +246,32 @@ class Exchange:
         """
         plan = self.plan
         self._label = self.bound.caching.label(plan.request.method, env)
-        self._head, self.is_replaced, self.due = head, False, None
+        self._head, self.due = head, None
+        self.is_replaced = self.asks_again = False
         if head is None or plan.key is None:
-            targets = () if head is None else invalidated(plan.request, head)
-            if targets:
-                self.due = forgetting(self.bound.cache, targets)
-            self._settle(*self._undecided())
+            self._start_unasked(plan, head, env)
             return None
-        if self._is_kept_within:
+        if self.kept_within:
             self._refuse(Reason.VIEW)
+            return None
+        if self._label in self.bound.paused:
+            self._refuse(Reason.PAUSED, Outcome.BYPASS)
             return None
         stale = self.stale
         if stale is not None and self._replaces(stale, head):
             self.is_replaced = True
+            self.asks_again = head.status == 304 and selected(head, (stale,)) is None
             return None
-        admission = self._admission = self._admit(head, objection)
-        self.collecting = admission.draft is not None and self._is_wanted(admission)
+        if stale is not None and plan.request.method == "HEAD":
+            # What it brings about the stored response is fenced as that would be.
+            flight, self._flight = self._flight, None
+            self.due = self._compared(stale, head, flight)
+        admission = self._admission = self._wanted(self._admit(head, objection))
+        self.collecting = admission.draft is not None
         if self.collecting:
             self._parts, self._size = [], 0
-        elif admission.draft is None:
+        else:
             self._refuse(admission.reason)
-        if stale is not None and plan.request.method == "HEAD":
-            self.due = self._compared(stale, head, self.due)
         if self._reuse is None:
             return None
         headers = forwarded_headers(plan, self._reuse, admission)
@@ -230,12 +284,10 @@ class Exchange:
             raise AssertionError("nothing is stored")
         if head.status != 304:
             return (yield from self._instead(stale, head.status, f"status {head.status}"))
-        made = update(
-            self.plan, stale, head, request_time=self._asked, response_time=now, said=self._instructions()
-        )
+        made = self._updated(stale, head)
         if made.stays:
-            yield from self._keep(made.response, perf_counter() - self._began)
-        else:
+            yield from self._try_to_keep(made.response, perf_counter() - self._began)
+        elif made.reason not in _OF_THE_REQUEST:
             yield from self._forget()
         self.bound.engine.resting.discard(self.plan.key or "")
         self._label = stale.label or self._label
@@ -298,10 +350,7 @@ class Exchange:
         if self.twin is not None:
             self._compare(self.twin, body)
         self._count(Outcome.MISS, seconds)
-        try:
-            yield from self._keep(made, seconds)
-        except EncodingError as error:
-            logger.warning("a response of %s cannot be stored: %s", self._label, error)
+        yield from self._try_to_keep(made, seconds)
         if self.plan.key is not None:
             self.bound.unshared.discard(self.plan.key)
             self.bound.engine.resting.discard(self.plan.key)
@@ -320,15 +369,15 @@ class Exchange:
 
     # -- inside: waiting for each other ---------------------------------------------------------------------------
 
-    def _collapses(self, key: str) -> bool:
+    def _collapses(self) -> bool:
         """Whether requests like this one go to the application one at a time, until one has brought a response.
 
-        Those that no shared response can answer go at once; and so do all for a while, where one was not to be shared.
+        Those that no shared response can answer go at once.
         """
         bound, plan = self.bound, self.plan
         policy, rule = plan.policy, plan.rule
         wanted = policy.collapse if rule is None or rule.collapse is None else rule.collapse
-        if not wanted or bound.shadow is not None or plan.request.method != "GET" or bound.unshared.has(key):
+        if not wanted or bound.shadow is not None or plan.request.method == "HEAD":
             return False
         fields = plan.fields
         if not fields:
@@ -349,8 +398,13 @@ class Exchange:
         until, joined = time.monotonic() + patience, 0
         try:
             while not leads:
+                if self._is_within(gate):
+                    break
                 joined += 1
                 landing = yield Wait(gate, max(until - time.monotonic(), 0.0))
+                if landing is None:
+                    # Who comes now does not wait for it as long again.
+                    bound.flights.set_aside(gate)
                 found = yield from self._again(collapsed=True)
                 if found is not None:
                     return found
@@ -369,6 +423,16 @@ class Exchange:
             raise
         return None
 
+    @staticmethod
+    def _is_within(gate: Flight) -> bool:
+        """Whether this request was sent by an application while it brings what the gate is for."""
+        around = current.get()
+        while around is not None:
+            if isinstance(around, Exchange) and around._gate is gate:
+                return True
+            around = around.outer
+        return False
+
     def _take_lead(self, gate: Flight, patience: float, *, waited: bool) -> Flow[Answer | None]:
         """Look again, since another may have stored meanwhile; and wait for those in other processes."""
         bound = self.bound
@@ -378,14 +442,13 @@ class Exchange:
                 return found
         if not bound.distributes:
             return None
-        for turn, pause in enumerate(pauses(patience)):
+        self._leased = gate  # before the turn is taken: who is cancelled in between gives it back
+        for pause in pauses(patience):
             mine = yield from bound.storage.acquire(gate, patience)
-            if mine:
-                self._leased = gate
-            if turn:
-                found = yield from self._again(collapsed=True)
-                if found is not None:
-                    return found
+            # Also with the turn taken: it may have been given back a moment ago, with the response stored.
+            found = yield from self._again(collapsed=True)
+            if found is not None:
+                return found
             if mine or bound.unshared.has(self.plan.key or ""):
                 break
             yield Pause(pause)
@@ -400,7 +463,14 @@ class Exchange:
         reuse = evaluate(found, plan, now)
         if reuse.forward is not None or reuse.refreshes or not isinstance(found, StoredResponse):
             self.stale = found if reuse.selected and isinstance(found, StoredResponse) else None
-            return None
+            if (
+                self.stale is None
+                or not self._may_stand_in(self.stale)
+                or not bound.engine.resting.has(plan.key or "")
+            ):
+                return None
+            # The application has failed just now, for the request that this one waited for.
+            return (yield from self._instead(self.stale, None, "", failed=False))
         forward = None if self._reuse is None else self._reuse.forward
         self._label = found.label or UNLABELLED
         if collapsed and forward is not None:
@@ -421,11 +491,21 @@ class Exchange:
         tags = bound.expected_tags(self.plan)
         return bound.storage.capture(flight, tags) if tags or not bound.local else None
 
+    def _late_flight(self) -> Flight | None:
+        """Return a flight for a response that nobody expected to be stored, if nothing at all has changed meanwhile."""
+        bound = self.bound
+        if self._changes is None:
+            return None
+        with bound.flights.lock:
+            if bound.flights.changes == self._changes:
+                self._flight = bound.flights.alone(bound.cache.key(self.plan.key or ""))
+        return self._flight
+
     def _fence_own(self) -> Flow[None]:
         """Take the fence; a flight of one's own stands beside a gate that is not for the primary key."""
         bound = self.bound
         place = bound.cache.key(self.plan.key or "")
-        gate = self._gate
+        gate, self._asked = self._gate, bound.clock()
         self._flight = gate if gate is not None and gate.key == place else bound.flights.alone(place)
         fencing = self._fence()
         if fencing is not None:
@@ -452,6 +532,48 @@ class Exchange:
 
     # -- inside: deciding -------------------------------------------------------------------------------------------
 
+    def _start_unasked(self, plan: Plan, head: ResponseHead | None, env: Mapping[str, Any]) -> None:
+        """Decide on the response to a request that was not looked up."""
+        if head is not None and plan.reason is Reason.METHOD:
+            self._outdate(plan, head)
+            self._start_for_get(head, env)
+        if not self.collecting:
+            self._settle(*self._undecided())
+
+    def _outdate(self, plan: Plan, head: ResponseHead) -> None:
+        """Have forgotten what a request may have changed (RFC 9111, section 4.4, and RFC 9875, section 3)."""
+        request = plan.request
+        targets = invalidated(request, head)
+        target = targets[0] if targets else target_of(request)
+        groups = () if target is None else invalidated_groups(target.origin, request.method, head)
+        if targets or groups:
+            self.due = forgetting(self.bound.cache, targets, groups)
+
+    def _start_for_get(self, head: ResponseHead, env: Mapping[str, Any]) -> None:
+        """Keep a response to POST that says it is what a GET would give (RFC 9110, section 9.3.3)."""
+        get, flight = self._get_plan, self._flight
+        if get is None or flight is None or not post_answers_get(self.plan.request, head):
+            return
+        outcome, reason = self._undecided()
+        self._count(outcome, perf_counter() - self._began, reason=reason)
+        self.plan, self._flight = get, None
+        self._label = self.bound.caching.label("GET", env)
+        admission = self._admission = self._wanted(self._admit(head, None))
+        self.collecting = admission.draft is not None
+        self._parts, self._size = [], 0
+        self.due = self._fence_anew(flight, self.due)
+
+    def _fence_anew(self, flight: Flight, due: Flow[Any] | None) -> Flow[None]:
+        """Forget what a POST has outdated, which breaks its own fence too, and take another for its response."""
+        intact = yield from self.bound.storage.intact(flight)
+        self.bound.flights.detach(flight)
+        if due is not None:
+            yield from due
+        if intact:
+            yield from self._fence_own()
+        else:
+            self.give_up(Reason.INVALIDATED)
+
     def _replaces(self, stale: StoredResponse, head: ResponseHead) -> bool:
         """Whether what is stored is the answer, since the application has confirmed it, or has failed."""
         if head.status == 304:
@@ -466,40 +588,43 @@ class Exchange:
         if objection is not None:
             return Admission(objection, head)
         asked, now, said = self._asked, self.bound.clock(), self._instructions()
+        plan = self.plan if self.conditions is None else without_conditions(self.plan)
         try:
-            return admit(self.plan, head, request_time=asked, response_time=now, label=self._label, said=said)
+            made = admit(plan, head, request_time=asked, response_time=now, label=self._label, said=said)
         except (AttributeError, TypeError, ValueError):
             # Its fields are not even pairs of bytes: the server will say what it thinks of them.
             return Admission(Reason.MALFORMED_RESPONSE, head)
+        if made.draft is not None and (made.search is not EVERYTHING or self.bound.searches):
+            self.bound.searches.note(plan.request, made.search)
+        return made
 
-    @property
-    def _is_kept_within(self) -> bool:
-        """Whether a view of the application keeps the response by itself, in the same cache."""
-        return self._control is not None and self._control.kept_within
-
-    def _is_wanted(self, admission: Admission) -> bool:
-        """Whether a response that may be stored is asked for often enough."""
+    def _wanted(self, admission: Admission) -> Admission:
+        """Return the admission, or one that stores nothing where the response is not asked for often enough."""
         rule = admission.rule
-        if rule is None or rule.min_uses < 2 or self.bound.uses.add(self.plan.key or "") >= rule.min_uses:
-            return True
-        self._settle(Outcome.MISS, Reason.MIN_USES)
-        return False
+        if admission.draft is None or rule is None or rule.min_uses < 2:
+            return admission
+        if self.bound.uses.add(self.plan.key or "") >= rule.min_uses:
+            return admission
+        return Admission(Reason.MIN_USES, admission.head, rule=rule)
+
+    def _updated(self, stale: StoredResponse, head: ResponseHead) -> Update:
+        """Return the stored response as a 304, or a response to HEAD, leaves it."""
+        plan = self.plan if self.conditions is None else without_conditions(self.plan)
+        asked, now, said = self._asked, self.bound.clock(), self._instructions()
+        return update(plan, stale, head, request_time=asked, response_time=now, said=said)
 
     def _instructions(self) -> Instructions | None:
-        control = self._control
-        if control is None or not control.said:
+        if not self.said:
             return None
-        return Instructions(
-            control.ttl, control.while_revalidate, control.if_error, control.tags, control.no_store
-        )
+        return Instructions(self.ttl, self.while_revalidate, self.if_error, self.tags, self.no_store)
 
-    def _refuse(self, reason: Reason) -> None:
+    def _refuse(self, reason: Reason, outcome: Outcome = Outcome.UNCACHEABLE) -> None:
         """Note that the response is for this client only: others need not wait for one like it."""
-        if self._gate is not None and self.plan.key is not None:
+        if self._gate is not None and self.plan.key is not None and reason not in _OF_THIS_TIME:
             self.bound.unshared.add(self.plan.key)
         if self.twin is not None:
             self._compare(self.twin, None)
-        self._settle(Outcome.UNCACHEABLE, reason)
+        self._settle(Outcome.MISS if reason is Reason.MIN_USES else outcome, reason)
         if self._leased is not None:
             self.due = self._release()
 
@@ -510,14 +635,20 @@ class Exchange:
 
     # -- inside: storing --------------------------------------------------------------------------------------------
 
+    def _try_to_keep(self, made: StoredResponse, seconds: float) -> Flow[None]:
+        try:
+            yield from self._keep(made, seconds)
+        except EncodingError as error:
+            logger.warning("a response of %s cannot be stored: %s", self._label, error)
+
     def _keep(self, made: StoredResponse, seconds: float) -> Flow[None]:
         """Store a response, if nothing was invalidated since the application was called."""
-        bound, plan, flight = self.bound, self.plan, self._flight
+        bound, plan, flight = self.bound, self.plan, self._flight or self._late_flight()
         if flight is None or plan.key is None or made.keep_until <= bound.clock():
             return
         known = {*bound.expected_tags(plan)}
         late = tuple(name for name in self._tags(made) if name not in known)
-        if late and not (yield from bound.storage.capture_late(flight, late)):
+        if late and (self._changes is not None or not (yield from bound.storage.capture_late(flight, late))):
             return
         # Other variants may have been stored since this request came.
         current = (yield from bound.read(plan, plan.key)) if made.vary else self.index
@@ -561,28 +692,28 @@ class Exchange:
         bound, key = self.bound, self.plan.key or ""
         yield from bound.storage.remove(bound.cache.key(key))
 
-    def _compared(self, stale: StoredResponse, head: ResponseHead, due: Flow[Any] | None) -> Flow[None]:
+    def _compared(self, stale: StoredResponse, head: ResponseHead, flight: Flight | None) -> Flow[None]:
         """Update or forget the stored response to GET by what HEAD has brought (RFC 9111, section 4.3.5)."""
-        if due is not None:
-            yield from due
-        effect = head_updates(stale, head)
-        if effect == "invalidate":
-            yield from self._forget()
-        elif effect == "update":
-            yield from self._fence_own()
-            made = update(
-                self.plan, stale, head,
-                request_time=self._asked, response_time=self.bound.clock(), said=self._instructions(),
-            )  # fmt: skip
-            yield from (self._keep(made.response, 0.0) if made.stays else self._forget())
+        self._flight = flight
+        try:
+            effect = head_updates(stale, head)
+            made = self._updated(stale, head) if effect == "update" else None
+            if made is not None and made.stays:
+                yield from self._try_to_keep(made.response, 0.0)
+            elif effect == "invalidate" or (made is not None and made.reason not in _OF_THE_REQUEST):
+                yield from self._forget()
+        finally:
             self._land()
 
     # -- inside: counting -------------------------------------------------------------------------------------------
 
-    def _instead(self, stale: StoredResponse, status: int | None, reason: str) -> Flow[Answer]:
+    def _instead(
+        self, stale: StoredResponse, status: int | None, reason: str, *, failed: bool = True
+    ) -> Flow[Answer]:
         """Return the stale response because the application failed, and leave it alone for a moment."""
         bound = self.bound
-        bound.engine.resting.add(self.plan.key or "")
+        if failed:
+            bound.engine.resting.add(self.plan.key or "")
         self._label = stale.label or self._label
         given = answer_instead(stale, self.plan, status, bound.clock())
         yield from self._over(Outcome.ERROR_HIT, reason=reason, size=len(given.body))
@@ -616,7 +747,7 @@ class Exchange:
         if self._counted:
             return
         self._counted = True
-        if self.is_background or self._is_kept_within:
+        if self.is_background or self.kept_within or self._label == DASHBOARD:
             return
         bound = self.bound
         if bound.shadow is not None and self._reuse is not None:
@@ -624,6 +755,12 @@ class Exchange:
             bound.shadow.routes.counters(self._label).record(would_be, seconds=seconds, reason=reason)
             outcome = Outcome.BYPASS
         bound.count(self.plan, self._label, outcome, seconds=seconds, reason=reason, size=size)
+
+
+def without_conditions(plan: Plan) -> Plan:
+    """Return the plan of a request as the application sees it, without the client's conditions and Range."""
+    fields = {name: lines for name, lines in plan.fields.items() if name not in _CONDITIONS}
+    return plan if len(fields) == len(plan.fields) else msgspec.structs.replace(plan, fields=fields)
 
 
 def _fork(flight: Flight, key: str) -> Flight:

@@ -11,6 +11,8 @@ ROUTE: Final = "cachelayer.route"
 #: The labels of requests whose application names no route, and of those that matched none.
 UNLABELLED: Final = "<unlabelled>"
 UNMATCHED: Final = "<unmatched>"
+#: The label of the dashboard's own requests, which are not counted: who looks does not change what is seen.
+DASHBOARD: Final = "<dashboard>"
 
 #: Methods that stand in a label. Any other is a client's invention, and there is no end of those.
 _METHODS: Final = frozenset(

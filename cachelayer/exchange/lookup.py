@@ -65,6 +65,9 @@ class Bound:
         self.flights = self.storage.flights
         self.local = isinstance(self.storage, ObjectStorage)
         self.shadow = caching.shadow
+        self.searches = cache.searches
+        #: Labels that go without the cache; where they change, all bind anew.
+        self.paused = cache.paused
         #: Whether other processes may be computing the same.
         self.distributes = not self.local and cache.backend.shared
         #: What has lately turned out to be for one client only: requests for it do not wait for each other.
@@ -93,6 +96,8 @@ class Bound:
         if bypasses and is_bypassed():
             return self._pass(request)
         began = perf_counter()
+        if self.searches:
+            request = self.searches.canonical(request)
         plan = plan_lookup(request, self.policy)
         if plan.key is None:
             return Exchange(self, plan, began)
@@ -108,6 +113,8 @@ class Bound:
         if bypasses and is_bypassed():
             return self._pass(request)
         began = perf_counter()
+        if self.searches:
+            request = self.searches.canonical(request)
         plan = plan_lookup(request, self.policy)
         if plan.key is None:
             return Exchange(self, plan, began)
@@ -199,11 +206,11 @@ class Bound:
 
     # -- inside -----------------------------------------------------------------------------------------------
 
-    def _pass(self, request: Request) -> Exchange:
+    def _pass(self, request: Request, reason: Reason = Reason.DISABLED) -> Exchange:
         """Let the application answer, and count that caching is off."""
         began, plan = perf_counter(), plan_lookup(request, self.policy)
         if plan.key is not None:
-            plan = msgspec.structs.replace(plan, key=None, reason=Reason.DISABLED)
+            plan = msgspec.structs.replace(plan, key=None, reason=reason)
         return Exchange(self, plan, began)
 
     def _payload(self, key: str) -> Any:
@@ -222,6 +229,8 @@ class Bound:
         seen: int,
         behind: bool,
     ) -> Answer | Behind | Exchange:
+        if self.paused and getattr(found, "label", "") in self.paused:
+            return self._pass(plan.request, Reason.PAUSED)
         now = self.clock()
         reuse = evaluate(found, plan, now)
         if reuse.refreshes and not behind:
@@ -237,7 +246,7 @@ class Bound:
         else:
             self.count(plan, label, outcome or _HIT, seconds=perf_counter() - began, size=len(made.body))
         if reuse.refreshes and isinstance(found, StoredResponse):
-            return Behind(self, plan, made, found, index, label)
+            return Behind(self, plan, made, found, index, label, seen)
         return made
 
     def _forward(  # noqa: PLR0917 - as above

@@ -163,6 +163,16 @@ class Flights:
         """Grows with each flight that ended: who sees it unchanged knows that nothing landed meanwhile."""
         return self._computing.landings
 
+    @property
+    def changes(self) -> int:
+        """Grows with each key that is changed or removed in this process: who sees it unchanged has lost no fence."""
+        return self._computing.changes
+
+    @property
+    def lock(self) -> Any:
+        """What is held while a key is changed or removed."""
+        return self._computing.lock
+
     def __len__(self) -> int:
         return len(self._computing.flying)
 
@@ -186,6 +196,13 @@ class Flights:
     def detach(self, flight: Flight) -> None:
         """Let later callers start anew; those who wait already get what they wait for."""
         self._computing.remove(flight)
+
+    def set_aside(self, flight: Flight) -> None:
+        """Let later callers start anew, while it goes on, and what fences it off still does."""
+        with self._computing.lock:
+            if self._computing.flying.get(flight.key) is flight:
+                del self._computing.flying[flight.key]
+                self._computing.add_lone(flight)
 
     def land(self, flight: Flight, landing: Landing) -> None:
         """End `flight` with a value or error."""

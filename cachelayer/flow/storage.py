@@ -258,7 +258,7 @@ class ObjectStorage:
         self.table: EntryTable = backend.table
         self.flights = Flights(backend.table.computing)
         self.errors, self.timings = Counter(), Timings()
-        #: Tells other processes, which have memories of their own: what ("keys", "tags", "clear"), which, and if softly.
+        #: Tells other processes, which have their own memory: what ("keys", "tags", "clear"), which, and if softly.
         self.announce: Callable[[str, list[str], bool], object] | None = None
 
     def lookup(self, key: str) -> LocalEntry | None:

@@ -2,7 +2,8 @@
 
 A call whose arguments are simple goes: one dict read from the arguments themselves to the store's own entry, one look
 at the clock, the value, its recency, its count. One hit in 64 is read once more, to time it. Everything else is `slow`.
-Parts that a function does not use are not in its code. The generated function has the function's own parameters, so that the interpreter binds them.
+Parts that a function does not use are not in its code. The generated function has the function's own parameters, so
+that the interpreter binds them.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ _TRY: Final = """
 _RECEIVER: Final = """
         _cl_instance = _cl_bound.instance"""
 
-#: (get, now, touch, tick, sampled): where the entries are looked up, and what a hit needs of the cache that they are in.
+#: (get, now, touch, tick, sampled): where entries are looked up, and what a hit needs of the cache that they are in.
 Bind = Callable[[Any, Any, Any, Any, Any], None]
 
 

@@ -93,7 +93,12 @@ def prepare(core: FunctionCore) -> Quick | None:
     """Return the quick way of this function; None where every call has to go through the flow."""
     binding = core.binding()
     storage = binding.engine.storage
-    if isinstance(storage, ObjectStorage) and core.is_plain and not binding.cache.listeners and not binding.is_off:
+    if (
+        isinstance(storage, ObjectStorage)
+        and core.is_plain
+        and not binding.cache.listeners
+        and not binding.is_off
+    ):
         return core.adopt(binding, Quick(core, binding, storage))
     return None
 

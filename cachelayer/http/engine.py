@@ -26,6 +26,7 @@ from cachelayer.http.cache_status import Forward
 from cachelayer.http.conditional import not_modified, not_modified_headers
 from cachelayer.http.dates import parse_date
 from cachelayer.http.fields import storable
+from cachelayer.http.groups import group_tags
 from cachelayer.http.messages import (
     Answer,
     Entry,
@@ -37,6 +38,7 @@ from cachelayer.http.messages import (
     Variant,
     VariantIndex,
 )
+from cachelayer.http.no_vary_search import EVERYTHING, SearchVariance, parse
 from cachelayer.http.plan import Plan, plan_lookup
 from cachelayer.http.ranges import ranged
 from cachelayer.http.reasons import Reason
@@ -44,6 +46,7 @@ from cachelayer.http.reuse import FRESH, GATEWAY_TIMEOUT, Reuse, evaluate
 from cachelayer.http.rules import Rule
 from cachelayer.http.staleness import windows
 from cachelayer.http.storing import Exchange, Freshness, content_length, exchange, is_stripped, may_store
+from cachelayer.http.uris import target_of
 from cachelayer.http.validation import updated_headers
 from cachelayer.http.vary import find_variant, nominate, selecting_fields, variant_key, with_variant
 from cachelayer.outcomes import Outcome
@@ -67,6 +70,7 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
         content_length: how long the body must be, or None: it is not said.
         bypassed: there was no lookup.
         rule: the rule for the response, or None.
+        search: what of the query the response says that it depends on.
     """
 
     reason: Reason
@@ -76,6 +80,7 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     content_length: int | None = None
     bypassed: bool = False
     rule: Rule | None = None
+    search: SearchVariance = EVERYTHING
 
     @property
     def store(self) -> bool:
@@ -233,6 +238,7 @@ def admit(
         _draft(case, sent, freshness, label or ""),
         None if isinstance(length, Invalid) else length,
         rule=case.rule,
+        search=parse(case.fields),
     )
 
 
@@ -286,6 +292,9 @@ def _draft(case: Exchange, sent: ResponseHead, freshness: Freshness, label: str)
     stale = windows(case.directives, case.rule, case.said)
     kept = case.plan.policy.kept_seconds if case.has_validator else 0.0
     tags = () if case.rule is None else case.rule.tags_of(request.path)
+    if b"cache-groups" in fields:
+        target = target_of(request)
+        tags += () if target is None else group_tags(target.origin, fields)
     return StoredResponse(
         status=sent.status,
         headers=_kept(sent.headers, case.rule),

@@ -19,7 +19,7 @@ def is_safe(method: str) -> bool:
 
 def invalidates(method: str, status: int) -> bool:
     """Whether a response outdates stored ones: its method is unsafe or unknown, and it is no error."""
-    return 200 <= status <= 399 and method not in _SAFE
+    return 200 <= status <= 399 and not is_safe(method)
 
 
 def invalidated(request: Request, head: ResponseHead) -> tuple[Target, ...]:

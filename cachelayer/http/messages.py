@@ -35,6 +35,7 @@ class Request(msgspec.Struct, frozen=True):
         original: the raw path that the client sent, where something before this cache gave the request another one.
         relevant: the lines of the `cachelayer.http.plan.RELEVANT` fields that it has, by lower-case name, where the
             server's form of the request lets them be found quickly; Host is in `host` then. None: look in `headers`.
+        content: its whole body, where that is part of the key: of QUERY, and of POST by rule. None: it was not read.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Request(msgspec.Struct, frozen=True):
     host: bytes | None = None
     original: bytes | None = None
     relevant: FieldLines | None = None
+    content: bytes | None = None
 
 
 class ResponseHead(msgspec.Struct, frozen=True, gc=False):

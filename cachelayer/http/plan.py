@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from cachelayer.http.bodies import body_part
 from cachelayer.http.cache_control import NO_DIRECTIVES, Directives, of_pragma, parse
 from cachelayer.http.cache_status import Forward
 from cachelayer.http.keys import (
@@ -23,6 +24,8 @@ from cachelayer.http.reasons import Reason
 from cachelayer.http.rules import Rule
 
 _METHODS: Final = frozenset({"GET", "HEAD"})
+#: Methods whose content can be part of the key.
+WITH_CONTENT: Final = frozenset({"QUERY", "POST"})
 _PRECONDITIONS: Final = frozenset({b"if-match", b"if-unmodified-since"})
 _HOST: Final = b"host"
 #: The fields that say something to a cache whatever the rules are.
@@ -78,15 +81,16 @@ class Plan(msgspec.Struct, frozen=True):
 
 def plan_lookup(request: Request, policy: Policy) -> Plan:
     """Decide whether a request is looked up, and under which key. Never raises, whatever the request."""
-    if request.method not in _METHODS:
+    if request.method not in _METHODS and request.content is None:
         return Plan(request, policy, reason=Reason.METHOD)
     fields, hosts = _relevant(request)
-    if not fields and not policy.rule_list and request.original is None and len(hosts) == 1:
+    plain = not fields and not policy.rule_list and request.original is None and request.content is None
+    if plain and len(hosts) == 1:
         # Most requests: nothing in them matters but what they ask for.
         key = plain_key(request.scheme, hosts[0], request.path, request.query)
         return Plan(request, policy, key, Reason.MALFORMED_REQUEST if key is None else None)
     rule = policy.rule_for(request) if policy.rule_list else None
-    reason = _bypass_by_fields(fields) if fields else None
+    reason = _bypass_by_fields(fields, request) if fields else None
     if rule is not None and reason is None:
         reason = _bypass_by_rule(rule, request)
     if reason is not None:
@@ -105,6 +109,8 @@ def _keyed(
         extra = extra_parts(request.headers, fields, rule, trusted_forwarding=policy.trusted_forwarding)
     if request.original is not None:
         extra += (b"original", request.original)
+    if request.content is not None:
+        extra += body_part(request, request.content)
     if rule is not None and rule.key is not None:
         made = _called(rule, request)
         if isinstance(made, Reason):
@@ -131,10 +137,42 @@ def _relevant(request: Request) -> tuple[FieldLines, tuple[bytes, ...]]:
     return fields, fields.pop(_HOST, None) or (request.host or b"",)
 
 
-def _bypass_by_fields(fields: FieldLines) -> Reason | None:
+def needs_content(request: Request, policy: Policy) -> bool:
+    """Whether a request is only looked up with its content in the key: QUERY, and POST where a rule names it."""
+    if request.method not in WITH_CONTENT:
+        return False
+    if request.method == "QUERY":
+        return True
+    rule = policy.rule_for(request)
+    return rule is not None and "POST" in rule.methods
+
+
+def as_get(plan: Plan) -> Plan:
+    """Return how a GET would be looked up that has all that a request has but its content."""
+    request = plan.request
+    told = request.relevant
+    asked = Request(
+        "GET",
+        request.scheme,
+        request.path,
+        request.query,
+        tuple(line for line in request.headers if line[0].lower() not in _OF_CONTENT),
+        request.host,
+        request.original,
+        None if told is None else {name: lines for name, lines in told.items() if name not in _OF_CONTENT},
+    )
+    return plan_lookup(asked, plan.policy)
+
+
+_OF_CONTENT: Final = frozenset(
+    {b"content-length", b"transfer-encoding", b"content-type", b"content-encoding"}
+)
+
+
+def _bypass_by_fields(fields: FieldLines, request: Request) -> Reason | None:
     if not _PRECONDITIONS.isdisjoint(fields):
         return Reason.PRECONDITION
-    return Reason.BODY if _has_body(fields) else None
+    return Reason.BODY if request.content is None and _has_body(fields) else None
 
 
 def _has_body(fields: FieldLines) -> bool:

@@ -13,6 +13,8 @@ class Reason(StrEnum):
     """Neither GET nor HEAD."""
     DISABLED = "DISABLED"
     """The matching rule has `enabled=False`."""
+    PAUSED = "PAUSED"
+    """Caching of the route is paused, by `Cache.pause`."""
     PREDICATE = "PREDICATE"
     """The rule's `bypass` predicate, or its `key` returning None."""
     RULE_ERROR = "RULE-ERROR"

@@ -24,7 +24,9 @@ _NEVER_BY_RULE: Final = frozenset(
     {206, 304, 400, 401, 405, 407, 413, 414, 416, 417, 429, 431, *range(500, 600)}
 )
 
-_CACHEABLE_METHODS: Final = ("GET", "HEAD")
+_CACHEABLE_METHODS: Final = ("GET", "HEAD", "QUERY")
+#: By rule alone: that a POST changes nothing, as GraphQL's queries do, is known to nobody else.
+_BY_RULE: Final = (*_CACHEABLE_METHODS, "POST")
 
 #: Options that shape the key, which is made before the route is known.
 _BEFORE_ROUTING: Final = ("ignore_query", "only_query", "sort_query", "vary", "cookies", "key", "bypass")
@@ -36,7 +38,8 @@ class Rule:
 
     Args:
         path: "/static/*" or "/users/{id}", matched on the raw path (see `cachelayer.http.patterns`).
-        methods: of GET and HEAD.
+        methods: of GET, HEAD and QUERY; and POST, for requests that only ask, as those of GraphQL do: their content is
+            part of the key. Without POST here no POST is looked up.
         route: a label such as "GET /users/{id}". It is known only when the response starts, so such a rule cannot
             also shape the key.
         ttl: how long a response without freshness of its own is fresh: seconds, `timedelta`, or "2h5m".
@@ -174,8 +177,10 @@ class Rule:
 def _methods(value: object) -> tuple[str, ...]:
     found = checks.names(value, name="methods")
     for method in found:
-        if method not in _CACHEABLE_METHODS:
-            raise ConfigurationError(f"methods holds {method!r}: only GET and HEAD are cached; leave it out")
+        if method not in _BY_RULE:
+            raise ConfigurationError(
+                f"methods holds {method!r}: only {', '.join(_BY_RULE)} are cached; leave it out"
+            )
     return found
 
 

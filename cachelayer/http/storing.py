@@ -166,7 +166,8 @@ def _well_formed(head: ResponseHead) -> bool:
 
 
 def _method(case: Exchange) -> Reason | None:
-    return None if case.plan.request.method == "GET" else Reason.HEAD
+    request = case.plan.request
+    return None if request.method == "GET" or request.content is not None else Reason.HEAD
 
 
 def _rule(case: Exchange) -> Reason | None:

@@ -38,7 +38,8 @@ def conditional_headers(request_headers: RequestHeaders, stored: tuple[StoredRes
     """Return the fields of the request that validates stored responses (section 4.3.1).
 
     Without a validator among them it has no conditions at all. A date is sent where a single response is validated,
-    and alone only if it is a strong validator: else a change within its second would pass for none.
+    and only if it is a strong validator: else an application that looks at dates alone would take a change within
+    that second for none.
 
     Args:
         request_headers: the client's fields; its own conditions and Range are left out.
@@ -58,7 +59,7 @@ def _conditions(stored: tuple[StoredResponse, ...]) -> Headers:
     found: Headers = ((b"if-none-match", b", ".join(etags)),) if etags else ()
     if len(stored) != 1:
         return found
-    date = last_modified(stored[0]) if etags else strong_last_modified(stored[0])
+    date = strong_last_modified(stored[0])
     return found if date is None else (*found, (b"if-modified-since", date.sent))
 
 
@@ -92,13 +93,14 @@ def updated_headers(stored_headers: Headers, new_headers: Headers) -> Headers:
     """Return stored fields, each replaced that the newer response has too, the others of it added (section 3.2).
 
     All lines of a field stand where its first one stood. Not taken over: what is not stored (section 3.1), what
-    describes the stored body, and Set-Cookie.
+    describes the stored body, and Set-Cookie. Of a newer response without Date the date is that of its receipt
+    (RFC 9110, section 6.6.1), so the stored one, which would make it old, does not stay.
 
     Args:
         stored_headers: of the stored response.
         new_headers: of a 304, or of a response to HEAD.
     """
-    newer: dict[bytes, Headers] = {}
+    newer: dict[bytes, Headers] = {b"date": ()}
     for line in storable(new_headers):
         name = line[0].lower()
         if name not in _KEPT_AS_STORED:

@@ -1,7 +1,7 @@
 """Counters per route and per function, shared by all workers, and reports of them.
 
-What is shown, and how to get at it, is in `cachelayer.stats.report`; what a worker records in `cachelayer.stats.recorder`,
-which a cache has as `cache.recorder`.
+What is shown, and how to get at it, is in `cachelayer.stats.report`; how a worker records it, which a cache does by
+`cache.recorder`, in `cachelayer.stats.recorder`.
 """
 
 from cachelayer.stats.making import make_report, route_detail, shared_totals

@@ -52,7 +52,8 @@ class History:
     """The pages of all workers, read at one moment; where the store cannot be asked, this worker's own alone.
 
     Attributes:
-        pages: the workers' own, this one's as it is now.
+        pages: the workers' own, this one's as it is now; those too that have ended, and were not taken over yet.
+        living: the pages of those who are there.
         total: everything since the beginning.
         since: when that was.
         is_degraded: whether the store could not be asked.
@@ -69,6 +70,12 @@ class History:
             self._read(mine)
         if self._head is None:
             _add(self.total, mine.batches)
+        now = recorder.clock()
+        self.living = [
+            page
+            for page in self.pages
+            if page is mine or not (page.ended or now - page.seen > self._sharing.silence)
+        ]
         self.since = recorder.started if self._head is None else self._head.since
 
     def _read(self, mine: WorkerPage) -> None:

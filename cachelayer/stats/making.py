@@ -89,7 +89,7 @@ def make_report(
 def route_detail(cache: Recorded, route: str) -> RouteDetail:
     """Return the keys, splits and examples that were sampled of a route or function: for those who may see keys."""
     history = _read(cache)
-    samples = [page.present.samples[route] for page in history.pages if route in page.present.samples]
+    samples = [page.present.samples[route] for page in history.living if route in page.present.samples]
     return RouteDetail(
         route=route,
         keys=_top_keys(samples),
@@ -120,9 +120,14 @@ def shared_totals(cache: Recorded) -> StatsSnapshot:
         functions=counts.functions,
         backends=mine.backends,
         backend_errors=counts.errors,
-        operations={tuple(name.split(":", 1)): each for name, each in counts.operations.items()},  # type: ignore[misc] # two parts
+        operations={_parts(name): each for name, each in counts.operations.items()},
         invalidations=counts.invalidations,
     )
+
+
+def _parts(name: str) -> tuple[str, str]:
+    operation, _, status = name.partition(":")
+    return operation, status
 
 
 def _read(cache: Recorded) -> History:
@@ -142,7 +147,7 @@ class _Making:
         self._steps = [steps.get(start, Counts()) for start in window.starts]
         self._before = Counts.sum(steps[start] for start in window.before if start in steps)
         self._sum = Counts.sum(self._steps)
-        self._pages = self._history.pages
+        self._pages = self._history.living
         self._total: Totals = self._history.total
 
     def report(self) -> Report:

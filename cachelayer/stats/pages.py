@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -12,6 +12,8 @@ from cachelayer.stats import histograms
 from cachelayer.stats.histograms import Histogram
 from cachelayer.stats.report import AuditEntry, BackendReport, Example, KeyCount
 from cachelayer.stats.snapshots import RouteStats, is_empty, total_of
+
+T = TypeVar("T")
 
 #: Seconds of the steps that history is kept in, the finest first.
 MINUTE: Final = 60
@@ -128,7 +130,10 @@ class Events(msgspec.Struct, omit_defaults=True):
 
     def number(self, number: int) -> None:
         """Note under which number the other workers were told of what happened."""
-        self.audit = [msgspec.structs.replace(each, number=number) for each in self.audit]
+        self.audit = [
+            each if each.number is not None else msgspec.structs.replace(each, number=number)
+            for each in self.audit
+        ]
 
     def add(self, other: Events) -> None:
         """Add `other` to this; the bounds are kept by forgetting the earliest."""
@@ -140,8 +145,8 @@ class Events(msgspec.Struct, omit_defaults=True):
             had.last = max(had.last, more.last)
         for label, at in other.purged.items():
             self.purged[label] = max(at, self.purged.get(label, 0.0))
-        self.tags = _latest(self.tags, _MOST_TAGS, lambda each: each.last)
-        self.purged = _latest(self.purged, _MOST_LABELS, lambda at: at)
+        self.tags = _latest(self.tags, _MOST_TAGS, {tag: each.last for tag, each in self.tags.items()})
+        self.purged = _latest(self.purged, _MOST_LABELS, self.purged)
 
 
 class Batch(msgspec.Struct, omit_defaults=True):
@@ -318,7 +323,7 @@ def _added(one: Histogram, other: Histogram) -> Histogram:
     return Histogram(histograms.add(one.buckets, other.buckets), one.sum + other.sum)
 
 
-def _latest(items: dict[str, Any], most: int, when: Any) -> dict[str, Any]:
+def _latest(items: dict[str, T], most: int, when: Mapping[str, float]) -> dict[str, T]:
     if len(items) <= most:
         return items
-    return dict(sorted(items.items(), key=lambda item: when(item[1]))[-most:])
+    return {name: items[name] for name in sorted(items, key=when.__getitem__)[-most:]}

@@ -49,4 +49,6 @@ class Pauses:
                 labels.append(label)
             if self._shelf.exchange(_NAME, Paused(labels), before, _KEPT):
                 return frozenset(labels)
-        raise BackendError(f"{label!r} could not be {'paused' if paused else 'resumed'}: too many others do so too")
+        raise BackendError(
+            f"{label!r} could not be {'paused' if paused else 'resumed'}: too many others do so too"
+        )

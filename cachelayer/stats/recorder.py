@@ -7,6 +7,7 @@ before a fork, and is started anew by the first lookup after it, in the parent a
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import socket
@@ -116,10 +117,11 @@ class Recorder:
         self._batches: list[Batch] = []
         self._open: Batch | None = None
         self._number = self._taken = 0
-        self._written_at = -float("inf")
+        self._written_at = -math.inf
         self._events, self._noting = Events(), threading.Lock()
         self._flushing = threading.RLock()
-        self._bell, self._thread = threading.Event(), None
+        self._bell = threading.Event()
+        self._thread: threading.Thread | None = None
         self.pauses = Pauses(shelf)
         self.bulletin = None if self._follow is None else Bulletin(shelf, self.id, self._follow, self.ring)
 
@@ -138,10 +140,10 @@ class Recorder:
                 return
             self._is_begun, self.is_leaving = True, False
             # Of its own, so that one that was ended in the middle of a flush does not go on.
-            self._bell = threading.Event()
+            bell = self._bell = threading.Event()
             thread = threading.Thread(
                 target=_keep_flushing,
-                args=(weakref.ref(self), self._bell, self.interval),
+                args=(weakref.ref(self, lambda _: bell.set()), bell, self.interval),
                 name="cachelayer-statistics",
                 daemon=True,
             )
@@ -206,9 +208,9 @@ class Recorder:
             return False
         try:
             self._is_begun = True
+            self._collect()
             talked = self.bulletin is not None and self.bulletin.talk()
             self._heed_pauses()
-            self._collect()
             self._share(ended=ended, talked=talked)
         except BackendClosedError:
             self.is_closed = True
@@ -237,7 +239,7 @@ class Recorder:
 
     def _collect(self) -> None:
         """Put what was counted since the last time into the open batch."""
-        counts = Counts(**{kind: self._counted(kind) for kind in self._registries})
+        counts = Counts(routes=self._counted("routes"), functions=self._counted("functions"))
         self._count_beside(counts)
         with self._noting:
             events, self._events = self._events, Events()
@@ -246,8 +248,6 @@ class Recorder:
         self._is_recent = True
         if counts.is_empty and events.is_empty:
             return
-        if self.bulletin is not None:
-            events.number(self.bulletin.last_sent)
         batch = self._open
         if batch is None or (batch.minute < minute and len(self._batches) < _MOST_BATCHES):
             if batch is not None:
@@ -304,13 +304,14 @@ class Recorder:
                 self.rebase()
 
     def _share(self, *, ended: bool, talked: bool) -> None:
-        waiting = bool(self._batches) or self._open is not None
-        if not (waiting or talked or ended) and not self._is_silent():
+        if not (self._open is not None or talked or ended or self._is_late()):
             return
+        self._written_at = -math.inf  # until it is done
         head = self.sharing.enter(self.id, self._taken)
         self._forget(head.workers.get(self.id, 0))
         if self._open is not None and len(self._batches) < _MOST_BATCHES:
             # From now on nobody knows whether it was written: it does not change any more.
+            self._open.events.number(0 if self.bulletin is None else self.bulletin.last_sent)
             self._batches.append(self._open)
             self._open = None
         self.sharing.write(self._page(self._batches, ended=ended))
@@ -318,7 +319,7 @@ class Recorder:
         if ended or self.sharing.is_due(head):
             self.sharing.take_over()
 
-    def _is_silent(self) -> bool:
+    def _is_late(self) -> bool:
         return time.monotonic() - self._written_at > max(_SIGN_OF_LIFE, 4 * self.interval)
 
     def _forget(self, taken: int) -> None:
@@ -421,7 +422,7 @@ class Recorder:
         """Be another worker: what was counted until now is the parent's."""
         is_begun, is_closed = self._is_begun, self.is_closed
         self._begin()
-        self.is_closed, self._is_recent = is_closed, True
+        self._is_begun, self.is_closed, self._is_recent = is_begun, is_closed, True
         self.rebase()
         if is_begun and not is_closed:
             self.arm()

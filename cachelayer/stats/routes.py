@@ -69,6 +69,7 @@ class RouteCounters:
         #: Entries that the memory store removed to make room.
         self.evictions = Counter()
         self._refreshes, self._refresh_errors = Counter(), Counter()
+        self._hits_sampled = 0
         self.on_wake: Callable[[], object] | None = None
         self._most = MOST_PENDING
         self._reset_times()
@@ -143,6 +144,7 @@ class RouteCounters:
             counts = {outcome.value: counter.value for outcome, counter in self._counts.items()}
             counts[Outcome.HIT] += self.shortcut_hits.value
             counts[Outcome.MISS] += self._misses
+            gaps, changes, unchanged = self.samples.counts()
             return RouteStats(
                 route=self.route,
                 origin_calls=self._origin_calls,
@@ -161,7 +163,9 @@ class RouteCounters:
                 size_buckets=dict(self._size_buckets),
                 age_buckets=dict(self._age_buckets),
                 ttl_buckets=dict(self._ttl_buckets),
-                **self.samples.counts(),
+                gap_buckets=gaps,
+                change_buckets=changes,
+                unchanged=unchanged,
                 **counts,
             )
 
@@ -209,7 +213,9 @@ class RouteCounters:
     def _add_shortcuts(self, sampled: list[tuple[float, str, float, float]]) -> None:
         """Add up sampled hits by shortcuts: where there were many, each of the latest stands for more than 64."""
         hits = self.shortcut_hits.value
-        weight = max(HITS_TO_A_SAMPLE, (hits - self._hits_sampled) // len(sampled))
+        weight = max(
+            HITS_TO_A_SAMPLE, (hits - self._hits_sampled) // len(sampled)
+        )  # below zero after a reset
         self._hits_sampled = hits
         self._add_hits([seconds for seconds, *_ in sampled])
         self._age_buckets.update([_bucket_of(at - created) for _, _, created, at in sampled])
@@ -249,7 +255,6 @@ class RouteCounters:
         self._stored: deque[tuple[int, float | None]] = deque()
         self._refreshed: deque[float] = deque(maxlen=MOST_PENDING)
         self._timed: deque[tuple[float, str, float, float]] = deque(maxlen=_MOST_SAMPLES)
-        self._hits_sampled = 0
         self.note_miss, self.note_store = self._missed.append, self._stored.append
         self._misses = self._stores = self._bytes_stored = 0
         self._origin_calls = self._hit_calls = self._bytes_served = 0

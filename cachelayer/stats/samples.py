@@ -10,7 +10,7 @@ import time
 from collections import Counter as Tally
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -73,11 +73,10 @@ class Samples:
             self._changes: Tally[int] = Tally()
             self._unchanged = 0
 
-    def counts(self) -> dict[str, Any]:
-        """Return what goes into `RouteStats`."""
+    def counts(self) -> tuple[dict[int, int], dict[int, int], int]:
+        """Return the histograms of gaps and of the ages at which values had changed, and how many had not."""
         with _lock:
-            changes = {"change_buckets": dict(self._changes), "unchanged": self._unchanged}
-            return {"gap_buckets": dict(self._gaps), **changes}
+            return dict(self._gaps), dict(self._changes), self._unchanged
 
     def note(
         self,

@@ -122,11 +122,7 @@ class RouteStats(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Every field and every rate as plain values, ready for JSON."""
-        fields = {
-            name: dict(value) if isinstance(value, Mapping) else value
-            for name, value in msgspec.structs.asdict(self).items()
-            if not name.endswith("_buckets")
-        }
+        fields = {name: getattr(self, name) for name in ("route", *_PLAIN)} | {"reasons": dict(self.reasons)}
         rates = {"requests": self.requests, "hit_rate": self.hit_rate, "coverage": self.coverage}
         times = {"origin_mean_seconds": self.origin_mean_seconds, "saved_seconds": self.saved_seconds}
         origin, hit = self.origin_times, self.hit_times

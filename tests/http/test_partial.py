@@ -49,7 +49,7 @@ def test_a_206_is_stored_as_a_part_of_a_200():
     assert made.response.headers == headers(
         "Cache-Control: max-age=7200", 'ETag: "1"', "X-A: 1", "content-length: 10"
     )
-    assert made.keep_until == made.response.fresh_until
+    assert made.keep_until == made.response.keep_until
 
 
 @pytest.mark.parametrize(

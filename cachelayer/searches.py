@@ -1,0 +1,50 @@
+"""What of their queries URLs depend on, where their responses have said so by No-Vary-Search."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from cachelayer.http import Request
+from cachelayer.http.no_vary_search import EVERYTHING, SearchVariance, canonical_query
+from cachelayer.http.uris import target_of
+
+#: How many paths are remembered; with more, all are forgotten, and learnt again from the next response of each.
+MOST_PATHS: Final = 10_000
+_LONGEST_PATH: Final = 500
+
+
+class Searches:
+    """For each path the variance that its newest response had. Falsy while there is none.
+
+    Each process learns it by itself, from the first response that it gets: until then a query counts as it is.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, bytes], SearchVariance] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def note(self, request: Request, variance: SearchVariance) -> None:
+        """Remember what the newest response to requests like this one says."""
+        place = target_of(request) if variance != EVERYTHING or self._known else None
+        if place is None:
+            return
+        if variance == EVERYTHING:
+            self._known.pop((place.origin, place.path), None)
+        elif len(request.path) <= _LONGEST_PATH:
+            if len(self._known) >= MOST_PATHS:
+                self._known.clear()
+            self._known[place.origin, place.path] = variance
+
+    def canonical(self, request: Request) -> Request:
+        """Return the request with the query that all equivalent ones have: it is only for the key."""
+        place = target_of(request) if request.query else None
+        variance = None if place is None else self._known.get((place.origin, place.path))
+        if variance is None:
+            return request
+        return msgspec.structs.replace(request, query=canonical_query(request.query, variance))
