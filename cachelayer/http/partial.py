@@ -16,7 +16,7 @@ from cachelayer.http.fields import lines
 from cachelayer.http.messages import FieldLines, Headers, RequestHeaders, StoredResponse
 from cachelayer.http.ranges import Ranged, Span, requested, single_part
 from cachelayer.http.validation import unconditional, updated_headers
-from cachelayer.http.validators import is_strong, same_strongly, strong_last_modified
+from cachelayer.http.validators import is_strong, strong_last_modified
 
 #: With more gaps than these in it, only the newest part is kept.
 MAX_PIECES: Final = 16
@@ -108,8 +108,6 @@ def combine(older: PartialResponse, newer: PartialResponse) -> PartialResponse:
 
 
 def _same_version(one: StoredResponse, other: StoredResponse) -> bool:
-    if one.etag is not None or other.etag is not None:
-        return same_strongly(one.etag, other.etag)
     validator = _strong_validator(one)
     return validator is not None and validator == _strong_validator(other)
 

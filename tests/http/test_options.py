@@ -21,7 +21,7 @@ from tests.http.support import admitted, planned, request
         ({"path": "/a/{b:path}"}, "path"),
         ({"path": "/{a}/{a}"}, "path"),
         ({"path": 1}, "path"),
-        ({"methods": ("POST",)}, "methods"),
+        ({"methods": ("DELETE",)}, "methods"),
         ({"methods": "GET"}, "methods"),
         ({"route": 1}, "route"),
         ({"route": "GET /a", "vary": ("X",)}, "vary"),

@@ -15,7 +15,7 @@ def text(target: Target | None) -> str | None:
     """Write a target as a URI."""
     if target is None:
         return None
-    query = "?" + target.query.decode("latin-1") if target.query else ""
+    query = "?" + target.query.decode("latin-1") if target.query != b"" else ""
     return f"{target.origin}{target.path.decode('latin-1')}{query}"
 
 
@@ -80,6 +80,8 @@ def text(target: Target | None) -> str | None:
         ("/g\nh", None),
         ("\\\\g", None),
         ("/\xe9", None),
+        ("/\x7f", None),
+        ("/!~", "http://a/!~"),
     ],
 )
 def test_references_are_resolved(reference, meant):
