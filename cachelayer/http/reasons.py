@@ -75,22 +75,22 @@ class Reason(StrEnum):
     AUTHORIZATION = (
         "AUTHORIZATION",
         (
-            "The request has Authorization, and the response does not say that it is for everybody: by public, s-maxage "
-            "or must-revalidate (RFC 9111, 3.5)."
+            "The request has Authorization, and the response does not say that it is for everybody: by public, "
+            "s-maxage or must-revalidate (RFC 9111, 3.5)."
         ),
     )
     COOKIE = (
         "COOKIE",
         (
-            "The request has a cookie of which nobody knows if the response depends on it. Name it in ignore_cookies= or "
-            "in a rule's cookies=, or let the response speak for itself by Cache-Control."
+            "The request has a cookie of which nobody knows if the response depends on it. Name it in ignore_cookies= "
+            "or in a rule's cookies=, or let the response speak for itself by Cache-Control."
         ),
     )
     SESSION_COOKIE = (
         "SESSION-COOKIE",
         (
-            "The request has a cookie that identifies a user, or a session was used, and the response does not say that "
-            "it is for everybody (public)."
+            "The request has a cookie that identifies a user, or a session was used, and the response does not say "
+            "that it is for everybody (public)."
         ),
     )
 
@@ -117,8 +117,8 @@ class Reason(StrEnum):
     SET_COOKIE = (
         "SET-COOKIE",
         (
-            "The response sets a cookie, or a session will: a cookie is for one client. Name it in strip_cookies= of a rule, "
-            "or do not set it where nobody needs it."
+            "The response sets a cookie, or a session will: a cookie is for one client. Name it in a rule's "
+            "strip_cookies=, or do not set it where nobody needs it."
         ),
     )
     EVENT_STREAM = "EVENT-STREAM", "The response is a stream of events, which has no end."
