@@ -269,7 +269,10 @@ def update(
         response_time: when it gave the head, in epoch seconds.
         said: what the application said about its response, or None.
     """
-    whole = ResponseHead(stored.status, updated_headers(stored.headers, head.headers), stored.phrase)
+    # Its age is what the confirmation says (section 4.2.3); it is not kept.
+    ages = tuple(field for field in head.headers if field[0].lower() == b"age")
+    fields = (*updated_headers(stored.headers, head.headers), *ages)
+    whole = ResponseHead(stored.status, fields, stored.phrase)
     for_get = plan
     if plan.request.method != "GET":
         for_get = msgspec.structs.replace(plan, request=msgspec.structs.replace(plan.request, method="GET"))
