@@ -16,6 +16,7 @@ import msgspec
 from cachelayer.backends.base import CacheBackend, CacheStats
 from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.resilience import Health, OnError, ResilientBackend, resilient
+from cachelayer.backends.table import ObjectEntry
 from cachelayer.backends.tiered import TieredBackend
 from cachelayer.backends.url import backend_from_url
 from cachelayer.clock import Clock, system_clock
@@ -35,7 +36,7 @@ from cachelayer.stats import RouteRegistry, StatsSnapshot
 from cachelayer.stats.announcing import KEYS, PURGE, TAGS
 from cachelayer.stats.histograms import Histogram
 from cachelayer.stats.pages import Present
-from cachelayer.stats.presence import Inventory, backend_reports, memory_table, present
+from cachelayer.stats.presence import Inventory, backend_reports, label_of, memory_table, present
 from cachelayer.stats.setup import make_recorder, weak_method
 from cachelayer.stats.snapshots import total_of
 from cachelayer.values.sealing import Keys, Sealing
@@ -403,7 +404,9 @@ class Cache:
         """Return how things are now, for reports."""
         errors = self.engine.storage.errors.total
         reports = backend_reports(self.name, self.backend, self._backend_stats, self.health(), errors)
-        return present({"routes": self.routes, "functions": self.functions}, self._inventory, reports, errors)
+        found = present({"routes": self.routes, "functions": self.functions}, self._inventory, reports, errors)
+        found.inflight = self.inflight
+        return found
 
     @property
     def inflight(self) -> int:
@@ -485,7 +488,10 @@ class Cache:
         return count
 
     def _evicted(self, entry: Any) -> None:
-        self.listeners.emit(CacheEvent(kind=EventKind.EVICTED, key=entry.key))
+        # What was stored as bytes, by `backend.set`, belongs to no route.
+        found = label_of(entry) if isinstance(entry, ObjectEntry) else None
+        route = "" if found is None else found[1]
+        self.listeners.emit(CacheEvent(kind=EventKind.EVICTED, route=route, key=entry.key))
 
 
 def _make_backend(backend: CacheBackend | str | None, clock: Clock | None) -> CacheBackend:

@@ -51,6 +51,18 @@ class CacheEvent(msgspec.Struct, frozen=True, kw_only=True):
 Listener = Callable[[CacheEvent], None]
 
 
+def log_event(event: CacheEvent) -> None:
+    """Write an event to the log `cachelayer.events`: a listener, as in `cache.add_listener(log_event)`.
+
+    A failure is a warning, everything else for debugging.
+    """
+    level = logging.WARNING if event.kind is EventKind.FAILED else logging.DEBUG
+    if logger.isEnabledFor(level):
+        fields = ((name, getattr(event, name)) for name in event.__struct_fields__ if name != "kind")
+        told = " ".join(f"{name}={value!s}" for name, value in fields if value)
+        logger.log(level, "%s %s", event.kind, told)
+
+
 class Listeners:
     """The listeners of one cache. Falsy where there are none, so that nobody makes an event for nobody."""
 

@@ -21,30 +21,31 @@ class Searches:
     Each process learns it by itself, from the first response that it gets: until then a query counts as it is.
     """
 
-    __slots__ = ("_known",)
+    __slots__ = ("known",)
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, bytes], SearchVariance] = {}
+        #: By origin and path. Lookups ask by it alone if there is any.
+        self.known: dict[tuple[str, bytes], SearchVariance] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._known)
+        return bool(self.known)
 
     def note(self, request: Request, variance: SearchVariance) -> None:
         """Remember what the newest response to requests like this one says."""
-        place = target_of(request) if variance != EVERYTHING or self._known else None
+        place = target_of(request) if variance != EVERYTHING or self.known else None
         if place is None:
             return
         if variance == EVERYTHING:
-            self._known.pop((place.origin, place.path), None)
+            self.known.pop((place.origin, place.path), None)
         elif len(request.path) <= _LONGEST_PATH:
-            if len(self._known) >= MOST_PATHS:
-                self._known.clear()
-            self._known[place.origin, place.path] = variance
+            if len(self.known) >= MOST_PATHS:
+                self.known.clear()
+            self.known[place.origin, place.path] = variance
 
     def canonical(self, request: Request) -> Request:
         """Return the request with the query that all equivalent ones have: it is only for the key."""
         place = target_of(request) if request.query else None
-        variance = None if place is None else self._known.get((place.origin, place.path))
+        variance = None if place is None else self.known.get((place.origin, place.path))
         if variance is None:
             return request
         return msgspec.structs.replace(request, query=canonical_query(request.query, variance))

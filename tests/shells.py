@@ -2,28 +2,40 @@
 
 import asyncio
 import atexit
-import functools
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, unquote_to_bytes
 
 import pytest
 
-from cachelayer import Cache, CacheBackend, InMemoryBackend
+from cachelayer import Cache, CacheBackend
 from cachelayer.asgi import CacheMiddleware as AsgiMiddleware
+from cachelayer.backends.generations import flight_lease, lease_key
+from cachelayer.flow import background
 from cachelayer.http.dates import format_date
-from cachelayer.testing import FakeClock, MinimalBackend
+from cachelayer.outcomes import Outcome
+from cachelayer.testing import FakeClock
 from cachelayer.wsgi import CacheMiddleware as WsgiMiddleware
+from tests.functions.support import (
+    PATIENCE,
+    REAL_STORES,
+    Background,
+    SixMethods,
+    auntil,
+    make_store,
+    opened,
+    places,
+    until,
+    waiters,
+)
+
+__all__ = ["SixMethods"]
 
 SHELLS: Final = ("asgi", "wsgi")
 STORES: Final = ("memory", "six methods")
-
-
-class SixMethods(MinimalBackend):
-    """A user's own backend: six methods, and other processes see what is in it."""
-
-    shared = True
 
 
 class Asked(NamedTuple):
@@ -35,12 +47,23 @@ class Asked(NamedTuple):
     headers: Mapping[str, str]
 
 
+Condition = Callable[[], bool]
+
+
 class Reply(NamedTuple):
-    """What the origin answers: field lines such as "Vary: X", and a body, whole or in parts, which may raise."""
+    """What the origin answers.
+
+    Attributes:
+        lines: of fields, such as "Vary: X".
+        body: whole or in parts; they may raise, and a condition among them is waited for.
+        status: the status.
+        when: waited for before the response begins.
+    """
 
     lines: Iterable[str] = ()
-    body: bytes | Iterable[bytes] = b"body"
+    body: bytes | Iterable[bytes | Condition] = b"body"
     status: int = 200
+    when: Condition | None = None
 
 
 class Response(NamedTuple):
@@ -94,9 +117,18 @@ _loop = asyncio.Runner()
 atexit.register(lambda: _loop.get_loop().close())
 
 
+def _start_anew() -> None:
+    """Use a loop of its own in a forked child: both would wait at the same place of the system."""
+    global _loop
+    _loop = asyncio.Runner()
+
+
+os.register_at_fork(after_in_child=_start_anew)
+
+
 def run_async(work: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine to its end, in a thread of its own where an event loop runs here already."""
-    if asyncio._get_running_loop() is None:
+    if asyncio._get_running_loop() is None and not _loop.get_loop().is_running():
         return _loop.run(work)
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
@@ -107,7 +139,7 @@ class Site:
 
     Args:
         shell: "asgi" or "wsgi".
-        store: "memory" or "six methods".
+        store: "memory" or "six methods"; "disk" or "redis" in a test that has them from a fixture.
         origin: what answers.
         route: the label or path template that the origin names, or None.
         backend: the store, if not one of the kind, and its clock.
@@ -133,7 +165,9 @@ class Site:
         self.clock = clock or FakeClock()
         self.shell = shell
         self.calls = 0
-        self.store = backend or (InMemoryBackend if store == "memory" else SixMethods)(clock=self.clock)
+        self._lock = threading.Lock()
+        self._asked_for: set[str] = set()
+        self.store = backend or make_store(store, self.clock)
         self.cache = Cache(self.store, clock=self.clock, namespace=namespace)
         self._origin, self._name = origin, route
         middleware: Any = AsgiMiddleware if shell == "asgi" else WsgiMiddleware
@@ -144,18 +178,70 @@ class Site:
 
     def get(self, target: str = "/a", *lines: str, method: str = "GET", scheme: str = "http") -> Response:
         """Send a request and read the whole response."""
+        asked = self._asked(target, lines, method, scheme)
+        return run_async(self._send_asgi(*asked)) if self.shell == "asgi" else self._send_wsgi(*asked)
+
+    def settled(self, target: str = "/a", *lines: str, method: str = "GET") -> Response:
+        """Do as `get` does; what it began in the background has ended by then."""
+        asked = self._asked(target, lines, method, "http")
+        if self.shell == "asgi":
+            return run_async(self._until_settled(asked))
+        response = self._send_wsgi(*asked)
+        self.settle()
+        return response
+
+    async def _until_settled(self, asked: Any) -> Response:
+        response = await self._send_asgi(*asked)
+        await asyncio.wait_for(background.ajoin(), PATIENCE)
+        return response
+
+    def settle(self) -> None:
+        """Wait until what was begun in the background has ended."""
+        if self.shell == "asgi":
+            run_async(asyncio.wait_for(background.ajoin(), PATIENCE))
+        else:
+            assert background.join(PATIENCE)
+
+    def crowd(self, *requests: tuple[str, ...], method: str = "GET") -> list[Response]:
+        """Send requests at the same time, each a target and field lines: in tasks, or each in a thread of its own."""
+        asked = [self._asked(target, lines, method, "http") for target, *lines in requests]
+        if self.shell == "asgi":
+            return run_async(self._together(asked))
+        threads = [Background(lambda one=one: self._send_wsgi(*one)) for one in asked]
+        return [thread.result() for thread in threads]
+
+    async def _together(self, asked: list[Any]) -> list[Response]:
+        return await asyncio.wait_for(asyncio.gather(*(self._send_asgi(*one) for one in asked)), PATIENCE)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for another's response."""
+        return waiters(self.cache)
+
+    def is_clear(self) -> bool:
+        """Whether nothing is noted as under way, here and in the store."""
+        left = self.cache.engine.flights.computing.under_way
+        return not left and not any(map(self.is_leased, list(self._asked_for)))
+
+    def is_leased(self, key: str) -> bool:
+        """Whether a process has the turn to bring what is under a key of the engine."""
+        shared = self.store.shared and hasattr(self.store, "get")
+        return shared and self.store.get(lease_key(flight_lease(self.cache.key(key)))) is not None
+
+    def _asked(
+        self, target: str, lines: Iterable[str], method: str, scheme: str
+    ) -> tuple[str, str, str, str, list[tuple[str, str]]]:
         path, _, query = target.partition("?")
         headers = pairs(lines)
         if not any(name.lower() == "host" for name, _ in headers):
             headers.insert(0, ("Host", "example.org"))
-        send = self._send_asgi if self.shell == "asgi" else self._send_wsgi
-        return send(method, scheme, path, query, headers)
+        self._asked_for.add(f"GET {scheme}://example.org{target}")
+        return method, scheme, path, query, headers
 
     def counts(self, label: str = "GET /x") -> dict[str, int]:
         """Return the outcomes counted under a label, without those that are 0."""
         found = self.middleware.stats().routes.get(label)
-        names = ("hit", "miss", "uncacheable", "bypass", "error")
-        return {} if found is None else {name: n for name in names if (n := getattr(found, name))}
+        return {} if found is None else {one.value: n for one in Outcome if (n := getattr(found, one.value))}
 
     def reasons(self, label: str = "GET /x") -> dict[str, int]:
         """Return the reasons counted under a label."""
@@ -167,7 +253,7 @@ class Site:
 
     # -- ASGI -------------------------------------------------------------------------------------------------
 
-    def _send_asgi(
+    async def _send_asgi(
         self, method: str, scheme: str, path: str, query: str, headers: list[tuple[str, str]]
     ) -> Response:
         scope = {
@@ -194,7 +280,7 @@ class Site:
 
         error = None
         try:
-            run_async(self.middleware(scope, receive, send))
+            await self.middleware(scope, receive, send)
         except Exception as raised:  # noqa: BLE001 - as a server does
             error = raised
         start = sent[0] if sent else {"status": 500, "headers": []}
@@ -207,18 +293,24 @@ class Site:
         for name, value in scope["headers"]:
             field, text = name.decode("latin-1").lower(), value.decode("latin-1")
             headers[field] = f"{headers[field]},{text}" if field in headers else text
-        self.calls += 1
+        with self._lock:
+            self.calls += 1
         if self._name is not None:
             scope["cachelayer.route"] = self._name
         asked = Asked(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers)
         reply = self._origin(asked)
+        if reply.when is not None:
+            await auntil(reply.when)
         lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs(reply.lines)]
         await send({"type": "http.response.start", "status": reply.status, "headers": lines})
         if isinstance(reply.body, bytes):
             await send({"type": "http.response.body", "body": b"" if asked.method == "HEAD" else reply.body})
             return
         for part in reply.body:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+            if callable(part):
+                await auntil(part)
+            else:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body"})
 
     # -- WSGI -------------------------------------------------------------------------------------------------
@@ -267,15 +359,26 @@ class Site:
             for key, value in environ.items()
             if key.startswith("HTTP_") or key in ("CONTENT_LENGTH", "CONTENT_TYPE")
         }
-        self.calls += 1
+        with self._lock:
+            self.calls += 1
         if self._name is not None:
             environ["cachelayer.route"] = self._name
         asked = Asked(environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"], headers)
         reply = self._origin(asked)
+        if reply.when is not None:
+            until(reply.when)
         start_response(f"{reply.status} Whatever", pairs(reply.lines))
         if isinstance(reply.body, bytes):
             return [b"" if asked.method == "HEAD" else reply.body]
-        return iter(reply.body)
+        return _parts(reply.body)
+
+
+def _parts(body: Iterable[bytes | Condition]) -> Iterator[bytes]:
+    for part in body:
+        if callable(part):
+            until(part)
+        else:
+            yield part
 
 
 @pytest.fixture(params=STORES)
@@ -284,7 +387,43 @@ def store(request):
     return request.param
 
 
+def open_store(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Yield the kind of store that a parametrized fixture names, of `STORES` or `REAL_STORES`; close it in the end."""
+    if request.param == "disk":
+        places["disk"] = request.getfixturevalue("tmp_path")
+    if request.param == "redis":
+        places["redis"] = request.getfixturevalue("redis_server").url
+    yield request.param
+    while opened:
+        opened.pop().close()
+
+
+@pytest.fixture(params=STORES + REAL_STORES)
+def any_store(request):
+    """Every kind of store, those with a file or a server behind them too."""
+    yield from open_store(request)
+
+
 @pytest.fixture(params=SHELLS)
 def site(request, store):
-    """Make a site of one shell and one store: `site(origin, **options)`."""
-    return functools.partial(Site, request.param, store)
+    """Make a site of one shell and one store: `site(origin, **options)`. In the end nothing may be under way in it."""
+    yield from _sites(request.param, store)
+
+
+@pytest.fixture(params=SHELLS)
+def any_site(request, any_store):
+    """Make what `site` makes, over every kind of store."""
+    yield from _sites(request.param, any_store)
+
+
+def _sites(shell: str, store: str) -> Iterator[Callable[..., Site]]:
+    made: list[Site] = []
+
+    def make(origin: Origin, **options: Any) -> Site:
+        made.append(Site(shell, store, origin, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.settle()
+        assert one.is_clear(), "a request is noted as under way, and none is"

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -189,7 +189,7 @@ def check_auth(auth: object) -> Auth:
         raise ConfigurationError(f"auth=None would let everybody purge: {remedy}")
     if isinstance(auth, type) or not callable(auth):
         raise OptionTypeError(f"auth must say who asks, and {auth!r} cannot be called: {remedy}")
-    return auth
+    return cast(Auth, auth)  # what it takes and gives shows at the first request
 
 
 def challenge_of(auth: object) -> str:

@@ -14,8 +14,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Respond = Callable[[Request], Response]
-#: Calls a function in a thread: statistics may come from a store that is slow, and the event loop must not wait.
-CallInThread = Callable[[Respond, Request], Awaitable[Response]]
 
 
 class AsgiApp:
@@ -33,7 +31,7 @@ class AsgiApp:
             scope[ROUTE] = DASHBOARD
             body = await _read(receive)
             if body is not None:
-                response = await _in_thread()(self._respond, request_of(scope, body))
+                response = await _in_thread(self._respond, request_of(scope, body))
                 await _send(response, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
@@ -98,12 +96,13 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-def _in_thread() -> CallInThread:
+async def _in_thread(respond: Respond, request: Request) -> Response:
+    """Respond in a thread: statistics may come from a store that is slow, and the event loop must not wait."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         # Trio, or another event loop that anyio knows; anyio is there, as some framework runs on it.
         from anyio import to_thread  # noqa: PLC0415
 
-        return to_thread.run_sync
-    return asyncio.to_thread
+        return await to_thread.run_sync(respond, request)
+    return await asyncio.to_thread(respond, request)

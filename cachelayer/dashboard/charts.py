@@ -150,12 +150,6 @@ def curve(points: Sequence[tuple[float, float]], here: float) -> Markup:
     return _plot(*_rules(3), mark, line)
 
 
-def bars(values: Sequence[float], tips: Sequence[str], style: str = "hit") -> Markup:
-    """Return one bar a value, such as a histogram's."""
-    top = max(values, default=0.0) or 1.0
-    return stacked([Series("", style, values)], tips, top=top)
-
-
 def heat_class(value: float | None) -> str:
     """Return the class of a share's colour: nine steps, and one for none."""
     return "h-none" if value is None else f"h{min(8, int(value * 9))}"

@@ -13,27 +13,25 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
 
 from cachelayer.cache import Cache, choose_cache
 from cachelayer.dashboard.access import Auth, Role, User, challenge_of, check_auth
 from cachelayer.dashboard.actions import Target, is_resuming, is_true, label_of, read_form, target_of
+from cachelayer.dashboard.answers import dialog, finished, into, refusal_response
 from cachelayer.dashboard.asgi import AsgiApp
 from cachelayer.dashboard.assets import asset_response
 from cachelayer.dashboard.dialogs import purge_form, purge_preview, purge_result, refused
 from cachelayer.dashboard.forgery import FIELD, Forgeries, make_key
-from cachelayer.dashboard.markup import Markup
 from cachelayer.dashboard.messages import (
-    JSON,
     Refusal,
     Request,
     Response,
     html_response,
     json_response,
 )
-from cachelayer.dashboard.page import Shown, message, parts, small_page, whole_page
+from cachelayer.dashboard.page import Shown, parts, small_page, whole_page
 from cachelayer.dashboard.sources import Source
 from cachelayer.dashboard.state import query_of, state_of, window_seconds
 from cachelayer.dashboard.wsgi import WsgiApp
@@ -43,20 +41,6 @@ from cachelayer.stats.report import RouteReport
 
 logger = logging.getLogger("cachelayer.dashboard")
 
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-#: On every answer: it loads nothing from elsewhere, runs nothing written into it, and stands in nobody's frame.
-SECURITY: Final = (
-    ("Content-Security-Policy", _POLICY),
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    # With "no-referrer" browsers would hide the Origin of the dashboard's own forms, too.
-    ("Referrer-Policy", "same-origin"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-)
 _SAFE: Final = frozenset({"GET", "HEAD"})
 
 
@@ -107,6 +91,8 @@ class Dashboard:
         self._forgeries = Forgeries(make_key(secret_key, self._auth), origins)
         self._interval = _check_interval(interval)
         self._title = title
+        if cache is not None:
+            cache.recorder.watch()
         self._handlers: dict[str, dict[str, tuple[Role, Handler]]] = {
             "/": {"GET": (Role.VIEW, self._page)},
             "/live": {"GET": (Role.VIEW, self._live)},
@@ -144,18 +130,18 @@ class Dashboard:
         try:
             response = self._answer(request)
         except Refusal as refusal:
-            response = _refusal_response(request, refusal)
+            response = refusal_response(request, refusal)
         except Exception:
             logger.exception("the dashboard failed at %s %s", request.method, request.path)
-            response = _refusal_response(request, Refusal(500, "this failed; the log says why"))
-        return _finished(request, response)
+            response = refusal_response(request, Refusal(500, "this failed; the log says why"))
+        return finished(request, response)
 
     def _answer(self, request: Request) -> Response:
         user = self._auth(request)
         if user is None:
             raise self._stranger()
         if not request.path:
-            return _into(request)
+            return into(request)
         if request.path.startswith("/assets/") and request.method in _SAFE:
             found = asset_response(request.path.removeprefix("/assets/"))
             if found is None or not user.may(Role.VIEW):
@@ -219,9 +205,9 @@ class Dashboard:
             preview = form.get("step") != "purge"
             done = self.source.purge(target, visit.user, dry_run=preview)
         except Refusal as refusal:
-            return _dialog(visit.request, refused(refusal.detail), refusal.status)
+            return dialog(visit.request, refused(refusal.detail), refusal.status)
         token = self._forgeries.token(visit.user)
-        return _dialog(
+        return dialog(
             visit.request, purge_preview(target, done, token) if preview else purge_result(target, done)
         )
 
@@ -292,39 +278,3 @@ def _check_interval(interval: Duration) -> float:
     if seconds is None or seconds < 0.1:
         raise ConfigurationError(f"interval={interval!r}: give 0.1 seconds or more")
     return seconds
-
-
-def _into(request: Request) -> Response:
-    """Lead a request for the mount point itself to the page, whose links are relative to a slash at the end."""
-    last = request.root.rstrip("/").rpartition("/")[2]
-    return Response(status=307, headers=(("Location", f"{quote(last)}/" if last else "./"),))
-
-
-def _dialog(request: Request, content: Markup, status: int = 200) -> Response:
-    """Return a dialog's content for the script, or a page of it where there is no script."""
-    scripted = request.header("x-requested-with") == "dashboard"
-    return html_response(content if scripted else small_page("Purge", content), status)
-
-
-def _refusal_response(request: Request, refusal: Refusal) -> Response:
-    wants_json = request.path.startswith("/api/") or JSON in request.header("accept")
-    if wants_json:
-        made = json_response({"error": refusal.detail, "status": refusal.status}, refusal.status)
-    elif refusal.status in {401, 404}:
-        # A stranger learns nothing from it, not even that this is the dashboard.
-        plain = ("Content-Type", "text/plain; charset=utf-8")
-        made = Response(status=refusal.status, headers=(plain,), body=f"{refusal.detail}\n".encode())
-    else:
-        made = html_response(message(refusal.status, refusal.detail), refusal.status)
-    return made.with_headers(*refusal.headers)
-
-
-def _finished(request: Request, response: Response) -> Response:
-    """Return the response with the fields that every one has, and without a body for HEAD."""
-    given = {name.lower() for name, _ in response.headers}
-    more = [*SECURITY, ("Content-Length", str(len(response.body)))]
-    if "cache-control" not in given:
-        # It is of a moment and for one user: neither this cache nor any other may keep it.
-        more.append(("Cache-Control", "no-store, private"))
-    body = b"" if request.method == "HEAD" else response.body
-    return msgspec.structs.replace(response, headers=(*response.headers, *more), body=body)

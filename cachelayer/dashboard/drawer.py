@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from cachelayer.dashboard import figures
 from cachelayer.dashboard.access import Role, User
+from cachelayer.dashboard.lists import advice_item
 from cachelayer.dashboard.markup import Markup, join, tag
-from cachelayer.dashboard.sections import advice_item, empty, meter, when
+from cachelayer.dashboard.panels import empty, meter, when
 from cachelayer.dashboard.state import State
 from cachelayer.dashboard.words import MEANINGS, NAMES, ORDER, explain
 from cachelayer.outcomes import Outcome
@@ -155,10 +156,11 @@ def _reasons(row: RouteReport) -> Markup | None:
     if not row.reasons:
         return None
     meanings = {reason: explain(reason) for reason in row.reasons}
-    return _section("Why it was not cached", _bars(row.reasons, meanings))
+    return _section("Why it was not cached", _bars(row.reasons, meanings, aloud=True))
 
 
-def _bars(counts: Mapping[str, int], meanings: Mapping[str, str]) -> Markup:
+def _bars(counts: Mapping[str, int], meanings: Mapping[str, str], *, aloud: bool = False) -> Markup:
+    """Return a bar for each count; what it means is said below it, or where somebody points at it."""
     total = sum(counts.values()) or 1
     lines: list[object] = []
     for name, count in counts.items():
@@ -167,6 +169,7 @@ def _bars(counts: Mapping[str, int], meanings: Mapping[str, str]) -> Markup:
             tag("span", name, title=meaning or None),
             meter(count / total, f"{name}: {figures.percent(count / total)}"),
             tag("span", f"{figures.count(count)} · {figures.percent(count / total)}", class_="n"),
+            tag("span", meaning, class_="meaning") if aloud and meaning else None,
         ]
     return tag("div", lines, class_="bars")
 

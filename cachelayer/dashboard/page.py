@@ -6,13 +6,16 @@ from typing import Final
 
 import msgspec
 
-from cachelayer.dashboard import figures, sections
+from cachelayer.dashboard import figures, graphs, lists
 from cachelayer.dashboard.access import Role, User
 from cachelayer.dashboard.assets import asset_url
 from cachelayer.dashboard.dialogs import purge_form
 from cachelayer.dashboard.drawer import drawer
 from cachelayer.dashboard.markup import Markup, join, tag
+from cachelayer.dashboard.panels import notice
 from cachelayer.dashboard.state import WINDOWS, State
+from cachelayer.dashboard.stores import backends
+from cachelayer.dashboard.tiles import notices, tiles
 from cachelayer.dashboard.words import plural
 from cachelayer.stats.report import Report, RouteDetail
 
@@ -60,7 +63,7 @@ def parts(shown: Shown) -> Markup:
     """Return what is exchanged while the page is open."""
     report, state = shown.report, shown.state
     if report is None:
-        words = sections.notice(
+        words = notice(
             "bad",
             "There are no figures now.",
             "Making the report failed; the log says why. Requests are served as ever.",
@@ -69,14 +72,14 @@ def parts(shown: Shown) -> Markup:
     has_curve = len(report.curve) > 1
     return join(
         _status(shown),
-        sections.notices(report),
-        sections.tiles(report),
-        tag("div", sections.outcomes_chart(report), sections.latency_chart(report), class_="pair"),
-        tag("div", sections.heat(report, state), sections.advice(report, state), class_="pair"),
-        sections.routes(report, state),
-        sections.functions(report, state),
-        tag("div", sections.backends(report), sections.curve(report), class_="pair" if has_curve else None),
-        tag("div", sections.audit(report), sections.tags(report), class_="pair even"),
+        notices(report),
+        tiles(report),
+        tag("div", graphs.outcomes_chart(report), graphs.latency_chart(report), class_="pair"),
+        tag("div", graphs.heat(report, state), lists.advice(report, state), class_="pair"),
+        lists.routes(report, state),
+        lists.functions(report, state),
+        tag("div", backends(report), graphs.curve(report), class_="pair" if has_curve else None),
+        tag("div", lists.audit(report), lists.tags(report), class_="pair even"),
         drawer(report, shown.detail, state, shown.user, shown.token),
         tag("span", id="token", hidden=True, data_part=True, data_token=shown.token),
     )

@@ -42,6 +42,7 @@ class Source:
 
     def __init__(self, cache: Cache) -> None:
         self.cache = cache
+        cache.recorder.watch()
         self._lock = threading.Lock()
         self._latest: dict[float, tuple[float, Report]] = {}
 

@@ -35,13 +35,12 @@ MEANINGS: Final = {
 }
 
 
+_EXPLANATIONS: Final = {reason.value: reason.explanation for reason in Reason}
+
+
 def explain(reason: str) -> str:
     """Return what a reason means, in a sentence; "" where nobody says."""
-    try:
-        known = Reason(reason)
-    except ValueError:
-        return ""
-    return str(getattr(known, "explanation", ""))
+    return _EXPLANATIONS.get(reason, "")
 
 
 def plural(number: float, one: str, many: str = "") -> str:

@@ -162,7 +162,7 @@ class Exchange(Control):
         if bound.unshared.has(key):
             if bound.local and not bound.expected_tags(self.plan):
                 # Most likely it is not stored again, so no fence is taken. If it is, nothing must have changed at all.
-                self._changes = bound.flights.changes
+                self._changes = bound.flights.computing.changes
                 return None
         elif waits and self._collapses():
             place = bound.cache.key(self._gate_key(key))
@@ -496,8 +496,8 @@ class Exchange(Control):
         bound = self.bound
         if self._changes is None:
             return None
-        with bound.flights.lock:
-            if bound.flights.changes == self._changes:
+        with bound.flights.computing.lock:
+            if bound.flights.computing.changes == self._changes:
                 self._flight = bound.flights.alone(bound.cache.key(self.plan.key or ""))
         return self._flight
 
@@ -661,11 +661,25 @@ class Exchange(Control):
             if (yield from bound.storage.write(draft, RESPONSES, fence)) is None:
                 return
             self._written = (key, *self._written)
+        if made.vary and not bound.local:
+            yield from self._stay_listed(made, todo.entries[0][0], flight, seconds)
         flight.vouched = True
         if bound.tells:
             bound.tell(EventKind.STORED, plan, self._label, seconds=seconds)
         for name in todo.deleted:
             yield from bound.storage.remove(bound.cache.key(name))
+
+    def _stay_listed(self, made: StoredResponse, variant: str, flight: Flight, seconds: float) -> Flow[None]:
+        """See to it that a variant is in the index, though others that were stored at the same time wrote it too."""
+        bound, key = self.bound, self.plan.key or ""
+        for _ in range(_MOST_TURNS):
+            current = yield from bound.read(self.plan, key)
+            if not isinstance(current, VariantIndex) or any(one.key == variant for one in current.variants):
+                return
+            index = writes(self.plan, made, current, MOST_VARIANTS).entries[-1][1]
+            draft = self._draft(bound.cache.key(key), index, made, seconds)
+            if (yield from bound.storage.write(draft, RESPONSES, flight)) is None:
+                return
 
     def _tags(self, made: StoredResponse) -> tuple[str, ...]:
         """Return the store's names of all tags that a response has."""

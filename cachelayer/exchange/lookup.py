@@ -63,9 +63,11 @@ class Bound:
         self.engine = cache.engine
         self.storage = cache.engine.storage
         self.flights = self.storage.flights
+        self._computing = self.flights.computing
         self.local = isinstance(self.storage, ObjectStorage)
         self.shadow = caching.shadow
         self.searches = cache.searches
+        self._searches_known = cache.searches.known
         #: Labels that go without the cache; where they change, all bind anew.
         self.paused = cache.paused
         #: Whether other processes may be computing the same.
@@ -96,12 +98,12 @@ class Bound:
         if bypasses and is_bypassed():
             return self._pass(request)
         began = perf_counter()
-        if self.searches:
+        if self._searches_known:
             request = self.searches.canonical(request)
         plan = plan_lookup(request, self.policy)
         if plan.key is None:
             return Exchange(self, plan, began)
-        seen = self.flights.landings
+        seen = self._computing.landings
         found, index = self._payload(plan.key), None
         if found.__class__ is VariantIndex:
             variant, index = variant_of(found, plan), found
@@ -113,12 +115,12 @@ class Bound:
         if bypasses and is_bypassed():
             return self._pass(request)
         began = perf_counter()
-        if self.searches:
+        if self._searches_known:
             request = self.searches.canonical(request)
         plan = plan_lookup(request, self.policy)
         if plan.key is None:
             return Exchange(self, plan, began)
-        seen = self.flights.landings
+        seen = self._computing.landings
         found, index = yield from self.look(plan)
         return self._decide(plan, found, index, began, seen, behind)
 

@@ -156,53 +156,43 @@ class Flights:
     """The flights of one store in this process."""
 
     def __init__(self, computing: Computing) -> None:
-        self._computing = computing
+        self.computing = computing
 
     @property
     def landings(self) -> int:
         """Grows with each flight that ended: who sees it unchanged knows that nothing landed meanwhile."""
-        return self._computing.landings
-
-    @property
-    def changes(self) -> int:
-        """Grows with each key that is changed or removed in this process: who sees it unchanged has lost no fence."""
-        return self._computing.changes
-
-    @property
-    def lock(self) -> Any:
-        """What is held while a key is changed or removed."""
-        return self._computing.lock
+        return self.computing.landings
 
     def __len__(self) -> int:
-        return len(self._computing.flying)
+        return len(self.computing.flying)
 
     @property
     def under_way(self) -> int:
         """How many computations there are, those too that nobody can join."""
-        return len(self._computing.flying) + sum(map(len, list(self._computing.lone.values())))
+        return len(self.computing.flying) + sum(map(len, list(self.computing.lone.values())))
 
     def join(self, key: str) -> tuple[Flight, bool]:
         """Return the key's flight, and whether the caller leads it."""
         mine = Flight(key)
-        flight: Flight = self._computing.flying.setdefault(key, mine)
+        flight: Flight = self.computing.flying.setdefault(key, mine)
         return flight, flight is mine
 
     def alone(self, key: str) -> Flight:
         """Return a flight that nobody can join, for who computes by itself."""
         flight = Flight(key)
-        self._computing.add_lone(flight)
+        self.computing.add_lone(flight)
         return flight
 
     def detach(self, flight: Flight) -> None:
         """Let later callers start anew; those who wait already get what they wait for."""
-        self._computing.remove(flight)
+        self.computing.remove(flight)
 
     def set_aside(self, flight: Flight) -> None:
         """Let later callers start anew, while it goes on, and what fences it off still does."""
-        with self._computing.lock:
-            if self._computing.flying.get(flight.key) is flight:
-                del self._computing.flying[flight.key]
-                self._computing.add_lone(flight)
+        with self.computing.lock:
+            if self.computing.flying.get(flight.key) is flight:
+                del self.computing.flying[flight.key]
+                self.computing.add_lone(flight)
 
     def land(self, flight: Flight, landing: Landing) -> None:
         """End `flight` with a value or error."""
@@ -219,7 +209,7 @@ class Flights:
             flight.end(landing)
 
     def _end(self, flight: Flight, landing: Landing) -> None:
-        self._computing.remove(flight)
+        self.computing.remove(flight)
         flight.end(landing)
 
 

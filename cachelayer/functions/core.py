@@ -394,8 +394,8 @@ class FunctionCore:
         # In memory a hit comes this way only where it is the first of its kind: those that do not are timed.
         if began is not None and binding.table is None and outcome in _TIMED:
             seconds = time.perf_counter() - began
-        age = binding.clock() - record.created if record is not None and outcome in SERVED else None
-        if counters.record(outcome, seconds=seconds, reason=result.reason, age=age):
+        if counters.record(outcome, seconds=seconds, reason=result.reason):
+            age = binding.clock() - record.created if record is not None and outcome in SERVED else None
             counters.note_sample(outcome, key=key, seconds=seconds, reason=result.reason, age=age)
         if outcome is Outcome.MISS and record is not None:
             counters.note_store(stored_of(record))

@@ -20,7 +20,7 @@ from cachelayer.http.patterns import compile_path, parameters
 DEFAULT_STATUSES: Final = frozenset({200, 301, 308, 410})
 
 #: What one client's odd request or a passing failure can cause must not be served to all by a rule.
-_NEVER_BY_RULE: Final = frozenset(
+NEVER_BY_RULE: Final = frozenset(
     {206, 304, 400, 401, 405, 407, 413, 414, 416, 417, 429, 431, *range(500, 600)}
 )
 
@@ -199,7 +199,7 @@ def _status(code: object) -> int:
         raise OptionTypeError(
             f"status holds {code!r}, which is no status code; write it as a number, like 404"
         )
-    if not 200 <= code <= 599 or code in _NEVER_BY_RULE:
+    if not 200 <= code <= 599 or code in NEVER_BY_RULE:
         raise ConfigurationError(
             f"status holds {code}, which no rule can store; let the response say so by Cache-Control"
         )

@@ -23,7 +23,7 @@ from cachelayer.http.messages import FieldLines, Instructions, ResponseHead
 from cachelayer.http.plan import Plan
 from cachelayer.http.policy import HEADERS_ONLY
 from cachelayer.http.reasons import Reason
-from cachelayer.http.rules import DEFAULT_STATUSES, Rule
+from cachelayer.http.rules import DEFAULT_STATUSES, NEVER_BY_RULE, Rule
 from cachelayer.http.staleness import windows
 from cachelayer.http.targeted import targeted_directives
 from cachelayer.http.vary import selecting_fields
@@ -270,9 +270,10 @@ _FIELD_CHECKS: Final[tuple[tuple[bytes, _Check], ...]] = (
 
 
 def _freshness(case: Exchange) -> Freshness | Reason:
-    if case.said is not None and case.said.ttl is not None:
-        return Freshness(Reason.EXPLICIT, case.said.ttl)
     policy, rule, status = case.plan.policy, case.rule, case.head.status
+    # It may have been said before the view failed.
+    if case.said is not None and case.said.ttl is not None and status not in NEVER_BY_RULE:
+        return Freshness(Reason.EXPLICIT, case.said.ttl)
     overridden = rule is not None and rule.override and status in rule.ttls
     fields, received = case.fields, case.response_time
     explicit = explicit_lifetime(case.directives, fields, received, targeted=case.targeted)

@@ -1,7 +1,7 @@
 """Histograms of log-spaced buckets, the same for times, ages and sizes: any two can be added up.
 
-There are sixteen buckets to each power of ten, see `BOUNDS`: the middle of one, which is what a percentile is taken for, is
-no further than 8 % from anything in it. Counts and sums are exact.
+There are sixteen buckets to each power of ten, see `BOUNDS`: the middle of one, which is what a percentile is taken
+for, is no further than 8 % from anything in it. Counts and sums are exact.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def make_report(
 
 def route_detail(cache: Recorded, route: str) -> RouteDetail:
     """Return the keys, splits and examples that were sampled of a route or function: for those who may see keys."""
-    history = _read(cache)
+    history = read_history(cache)
     samples = [page.present.samples[route] for page in history.living if route in page.present.samples]
     return RouteDetail(
         route=route,
@@ -110,9 +110,12 @@ def shared_totals(cache: Recorded) -> StatsSnapshot:
     mine = cache.stats()
     if not cache.recorder.shared:
         return mine
-    history = _read(cache)
-    if history.is_degraded:
-        return mine
+    history = read_history(cache)
+    return mine if history.is_degraded else totals_in(history, mine)
+
+
+def totals_in(history: History, mine: StatsSnapshot) -> StatsSnapshot:
+    """Return what all workers have counted, by `history`; what of the stores this process knows is in `mine`."""
     counts = history.total.counts
     return StatsSnapshot(
         total=total_of((*counts.routes.values(), *counts.functions.values())),
@@ -130,7 +133,8 @@ def _parts(name: str) -> tuple[str, str]:
     return operation, status
 
 
-def _read(cache: Recorded) -> History:
+def read_history(cache: Recorded) -> History:
+    """Write down what was counted here, and read what all have."""
     recorder = cache.recorder
     recorder.begin()
     recorder.flush(patience=_PATIENCE)
@@ -142,7 +146,7 @@ class _Making:
 
     def __init__(self, cache: Recorded, now: float, window: Window) -> None:
         self._cache, self._now, self._window = cache, now, window
-        self._history = _read(cache)
+        self._history = read_history(cache)
         steps = self._history.steps(window)
         self._steps = [steps.get(start, Counts()) for start in window.starts]
         self._before = Counts.sum(steps[start] for start in window.before if start in steps)

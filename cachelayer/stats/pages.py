@@ -204,6 +204,7 @@ class Present(msgspec.Struct, omit_defaults=True):
         samples: by label.
         curve: lookups that were sampled, and by scale those that would have been hits.
         measured: when `routes` and `functions` were looked through.
+        inflight: computations under way.
     """
 
     requests: int = 0
@@ -214,6 +215,7 @@ class Present(msgspec.Struct, omit_defaults=True):
     samples: dict[str, SampledRoute] = {}
     curve: dict[str, int] = {}
     measured: float = 0.0
+    inflight: int = 0
 
 
 class WorkerPage(msgspec.Struct, omit_defaults=True):

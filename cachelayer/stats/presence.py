@@ -48,7 +48,7 @@ class Inventory:
         self._next, self.measured = time.monotonic() + _SELDOM, self._table.clock()
         counts: dict[tuple[bool, str], list[int]] = {}
         for entry in self._living():
-            found = self._of_index(entry) or _label_of(entry)
+            found = self._of_index(entry) or label_of(entry)
             if found is not None:
                 kind, label, urls = found
                 count = counts.setdefault((kind, label), [0, 0, 0])
@@ -66,7 +66,7 @@ class Inventory:
         return (entry for entry in entries if entry.__class__ is not Entry and entry.expires > now)
 
     def _of_index(self, entry: Any) -> tuple[bool, str, int] | None:
-        """Return what `_label_of` does, for the index of a URL's variants: the label is theirs."""
+        """Return what `label_of` does, for the index of a URL's variants: the label is theirs."""
         if entry.payload.__class__ is VariantIndex:
             for variant in entry.payload.variants:
                 found = self._table.find(variant.key)
@@ -79,7 +79,7 @@ class Inventory:
         return label if self._functions.find(label) is not None else label.partition("~")[0]
 
     def _count_evicted(self, entry: Any) -> None:
-        found = None if entry.__class__ is Entry else _label_of(entry)
+        found = None if entry.__class__ is Entry else label_of(entry)
         if found is None:
             return
         is_function, label, _ = found
@@ -89,7 +89,7 @@ class Inventory:
             counters.evictions.tick()
 
 
-def _label_of(entry: Any) -> tuple[bool, str, int] | None:
+def label_of(entry: Any) -> tuple[bool, str, int] | None:
     """Return whether it is a function's result, the label, and the URLs that it stands for: one, or none of its own."""
     payload = entry.payload
     if payload.__class__ is StoredResponse:

@@ -83,6 +83,7 @@ class Recorder:
         shared: whether other processes write there too.
         interval: seconds between two flushes.
         follow: does what other workers have announced; None where nothing is announced.
+        close_store: closes what is written into, if that is nobody else's.
     """
 
     def __init__(
@@ -93,11 +94,12 @@ class Recorder:
         shared: bool,
         interval: float = INTERVAL,
         follow: Callable[[str, list[str], bool], object] | None = None,
+        close_store: Callable[[], object] | None = None,
     ) -> None:
         self._cache = weakref.ref(cache)
         self._registries = {"routes": cache.routes, "functions": cache.functions}
         self.clock, self.shared, self.interval = cache.clock, shared, interval
-        self._make_shelf, self._follow = make_shelf, follow
+        self._make_shelf, self._follow, self._close_store = make_shelf, follow, close_store
         #: Whether what is counted next was counted just now.
         self._is_recent = shared
         self._begin()
@@ -158,6 +160,12 @@ class Recorder:
         if self._thread is None:
             self.start()
 
+    def watch(self) -> None:
+        """Keep history from the next lookup on, also of what is not shared: somebody is going to look at it."""
+        if not self.shared and not self._is_recent:
+            self.flush()  # what was counted until now is in no window
+            self.arm()
+
     def stop(self, patience: float = 1.0) -> None:
         """End the thread; the next lookup starts it again, once `arm` was called."""
         thread, self._thread = self._thread, None
@@ -187,11 +195,13 @@ class Recorder:
         self._bell.set()
 
     def close(self) -> None:
-        """Say the last word and record no more; the store is still open."""
+        """Say the last word and record no more. A store of the statistics' own is closed; the cache's is not."""
         if self._is_begun and not self.is_closed:
             self.flush(ended=True)
         self.is_closed = True
         self.stop()
+        if self._close_store is not None:
+            self._close_store()
 
     # -- flushing ---------------------------------------------------------------------------------------------
 

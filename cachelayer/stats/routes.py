@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
@@ -28,7 +28,7 @@ OTHER: Final = "<other>"
 
 #: Of so many hits, and of so many lookups that ended in another way, one is looked at closely.
 HITS_TO_A_SAMPLE: Final = 64
-OTHERS_TO_A_SAMPLE: Final = 16
+OTHERS_TO_A_SAMPLE: Final = 32
 #: Sampled hits of a function that wait to be added up; earlier ones are dropped.
 _MOST_SAMPLES: Final = 256
 #: One in so many stored entries is asked for its lifetime.
@@ -64,6 +64,7 @@ class RouteCounters:
         self.samples = Samples(route)
         self._counts = {outcome: Counter() for outcome in Outcome}
         self.tick = {outcome: counter.tick for outcome, counter in self._counts.items()}
+        self._tick_hit = self.tick[_HIT]
         #: Hits that a function's shortcut served; they are hits like all others.
         self.shortcut_hits = Counter()
         #: Entries that the memory store removed to make room.
@@ -80,6 +81,8 @@ class RouteCounters:
         if failed:
             self._refresh_errors.tick()
         self._refreshed.append(seconds)
+        if len(self._stored) > self._most:
+            self._settle_now()
 
     def record(
         self,
@@ -88,7 +91,6 @@ class RouteCounters:
         seconds: float = 0.0,
         reason: str = "",
         size: int = 0,
-        age: float | None = None,
     ) -> bool:
         """Count one lookup.
 
@@ -97,17 +99,24 @@ class RouteCounters:
             seconds: what serving it took (a hit), or the origin (anything else).
             reason: why the value was not stored.
             size: body bytes served from the cache.
-            age: seconds since what was served was computed.
 
         Returns:
             Whether this lookup is one of the few to be looked at closely: `note_sample` it.
         """
-        count: Any = self.tick[outcome]()
+        if outcome is _HIT and not reason:
+            count: Any = self._tick_hit()
+            if seconds or size:
+                waiting = self._hits
+                waiting.append((seconds, size))
+                if len(waiting) > self._most:
+                    self._settle_now()
+            return not count & _HIT_MASK
+        count = self.tick[outcome]()
         if seconds or reason or size:
-            self._pending.append((outcome, seconds, reason, size, age))
+            self._pending.append((outcome, seconds, reason, size))
             if len(self._pending) > self._most:
                 self._settle_now()
-        return not count & (_HIT_MASK if outcome is _HIT else _OTHER_MASK)
+        return not count & _OTHER_MASK
 
     def note_sample(self, outcome: Outcome, **what: Any) -> None:
         """Take a closer look at a lookup for which `record` returned True.
@@ -144,7 +153,7 @@ class RouteCounters:
             counts = {outcome.value: counter.value for outcome, counter in self._counts.items()}
             counts[Outcome.HIT] += self.shortcut_hits.value
             counts[Outcome.MISS] += self._misses
-            gaps, changes, unchanged = self.samples.counts()
+            ages, gaps, changes, unchanged = self.samples.counts()
             return RouteStats(
                 route=self.route,
                 origin_calls=self._origin_calls,
@@ -161,7 +170,7 @@ class RouteCounters:
                 origin_buckets=dict(self._origin_buckets),
                 hit_buckets=dict(self._hit_buckets),
                 size_buckets=dict(self._size_buckets),
-                age_buckets=dict(self._age_buckets),
+                age_buckets=ages,
                 ttl_buckets=dict(self._ttl_buckets),
                 gap_buckets=gaps,
                 change_buckets=changes,
@@ -196,14 +205,17 @@ class RouteCounters:
         if self._timed:
             self._add_shortcuts(_taken(self._timed))
         self._add_stores(_taken(self._stored))
+        if self._hits:
+            seconds, sizes = zip(*_taken(self._hits), strict=True)
+            self._add_hits(seconds)
+            self._bytes_served += sum(sizes)
         if self._pending:
             self._add_lookups(_taken(self._pending))
 
-    def _add_lookups(self, items: list[tuple[Outcome, float, str, int, float | None]]) -> None:
+    def _add_lookups(self, items: list[tuple[Outcome, float, str, int]]) -> None:
         served = [item for item in items if item[0] in SERVED]
         self._add_hits([item[1] for item in served])
         self._bytes_served += sum([item[3] for item in served])
-        self._age_buckets.update(map(_bucket_of, [item[4] for item in served if item[4] is not None]))
         if len(served) < len(items):
             self._add_origin([item[1] for item in items if item[0] not in SERVED])
         for item in items:
@@ -218,17 +230,16 @@ class RouteCounters:
         )  # below zero after a reset
         self._hits_sampled = hits
         self._add_hits([seconds for seconds, *_ in sampled])
-        self._age_buckets.update([_bucket_of(at - created) for _, _, created, at in sampled])
         for seconds, key, created, at in sampled:
             self.samples.note(_HIT, weight, key=key, at=at, seconds=seconds, age=at - created)
 
-    def _add_origin(self, seconds: list[float]) -> None:
+    def _add_origin(self, seconds: Sequence[float]) -> None:
         if seconds:
             self._origin_calls += len(seconds)
             self._origin_seconds += sum(seconds)
             self._origin_buckets.update(map(_bucket_of, seconds))
 
-    def _add_hits(self, seconds: list[float]) -> None:
+    def _add_hits(self, seconds: Sequence[float]) -> None:
         if seconds:
             self._hit_calls += len(seconds)
             self._hit_seconds += sum(seconds)
@@ -250,7 +261,8 @@ class RouteCounters:
 
     def _reset_times(self) -> None:
         # Appending is atomic and takes no lock; the sums are made when somebody asks.
-        self._pending: deque[tuple[Outcome, float, str, int, float | None]] = deque()
+        self._hits: deque[tuple[float, int]] = deque()
+        self._pending: deque[tuple[Outcome, float, str, int]] = deque()
         self._missed: deque[float] = deque()
         self._stored: deque[tuple[int, float | None]] = deque()
         self._refreshed: deque[float] = deque(maxlen=MOST_PENDING)
@@ -263,7 +275,6 @@ class RouteCounters:
         self._origin_buckets: Tally[int] = Tally()
         self._hit_buckets: Tally[int] = Tally()
         self._size_buckets: Tally[int] = Tally()
-        self._age_buckets: Tally[int] = Tally()
         self._ttl_buckets: Tally[int] = Tally()
 
 

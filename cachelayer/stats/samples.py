@@ -73,10 +73,10 @@ class Samples:
             self._changes: Tally[int] = Tally()
             self._unchanged = 0
 
-    def counts(self) -> tuple[dict[int, int], dict[int, int], int]:
-        """Return the histograms of gaps and of the ages at which values had changed, and how many had not."""
+    def counts(self) -> tuple[dict[int, int], dict[int, int], dict[int, int], int]:
+        """Return the histograms of ages, of gaps, and of the ages at which values had changed; and how many had not."""
         with _lock:
-            return dict(self._gaps), dict(self._changes), self._unchanged
+            return dict(self._ages), dict(self._gaps), dict(self._changes), self._unchanged
 
     def note(
         self,
@@ -120,6 +120,8 @@ class Samples:
         with _lock:
             self.lookups += weight
             self.examples.append(example)
+            if age is not None:
+                self._ages[bucket_of(age)] += 1
             if key:
                 self._note_key(key, weight)
                 self._note_time(key, now, weight)
@@ -202,4 +204,4 @@ class Samples:
 
 def _pair(item: str) -> tuple[str, str]:
     name, _, value = item.partition("=")
-    return unquote_plus(name), value
+    return (unquote_plus(name) if "%" in name or "+" in name else name), value

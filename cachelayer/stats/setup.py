@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +12,7 @@ from cachelayer.backends.base import CacheBackend
 from cachelayer.backends.disk import DiskBackend
 from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.resilience import ResilientBackend
-from cachelayer.clock import system_clock
+from cachelayer.clock import Clock, system_clock
 from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import ConfigurationError, OptionTypeError
 from cachelayer.stats.announcing import Follow
@@ -53,14 +52,17 @@ def make_recorder(
         raise ConfigurationError(f"stats_interval={stats_interval!r}: it must be above 0 seconds")
     if shared_stats is not None and not isinstance(shared_stats, bool):
         raise OptionTypeError(f"shared_stats must be True, False or None, not {shared_stats!r}")
-    make_shelf = _shelf(cache, backend, shared_stats, stats_dir)
-    is_shared = make_shelf is not None
+    name, namespace, clock = cache.name, cache.namespace, cache.clock
+    own = None if stats_dir is None else _make_store(stats_dir, clock, shared_stats=shared_stats)
+    store = own or _shared_store(cache, backend, shared_stats)
+    is_shared = store is not None
     recorder = Recorder(
         cache,
-        make_shelf or (lambda: _own_shelf(cache)),
+        lambda: Shelf(store or InMemoryBackend(_ROOM, clock=clock), name, namespace),
         shared=is_shared,
         interval=interval,
         follow=follow if is_shared and not backend.shared else None,
+        close_store=None if own is None else own.close,
     )
     if is_shared:
         recorder.arm()
@@ -79,20 +81,16 @@ def weak_method(owner: object, name: str) -> Follow:
     return call
 
 
-def _shelf(
-    cache: Counted,
-    backend: CacheBackend,
-    shared_stats: bool | None,
-    stats_dir: str | os.PathLike[str] | None,
-) -> Callable[[], Shelf] | None:
-    name, namespace = cache.name, cache.namespace
-    if stats_dir is not None:
-        if shared_stats is False:
-            raise ConfigurationError(
-                "stats_dir= is where statistics are shared: leave out shared_stats=False"
-            )
-        store: CacheBackend = DiskBackend(_directory(stats_dir) / _FILE, clock=cache.clock)
-        return lambda: Shelf(store, name, namespace)
+def _make_store(
+    stats_dir: str | os.PathLike[str], clock: Clock, *, shared_stats: bool | None
+) -> CacheBackend:
+    if shared_stats is False:
+        raise ConfigurationError("stats_dir= is where statistics are shared: leave out shared_stats=False")
+    return DiskBackend(_directory(stats_dir) / _FILE, clock=clock)
+
+
+def _shared_store(cache: Counted, backend: CacheBackend, shared_stats: bool | None) -> CacheBackend | None:
+    """Return what of the cache's own store statistics are shared through; None where they are not."""
     if shared_stats and not backend.shared:
         raise ConfigurationError(
             f"{backend!r} is this process's own, and statistics cannot be shared through it: name a directory of "
@@ -103,12 +101,7 @@ def _shelf(
     if shared_stats is False or not backend.shared:
         return None
     # Past what remembers the invalidations that a store has missed: a page that was not written is written again.
-    bare = backend.inner if isinstance(backend, ResilientBackend) else backend
-    return lambda: Shelf(bare, name, namespace)
-
-
-def _own_shelf(cache: Counted) -> Shelf:
-    return Shelf(InMemoryBackend(_ROOM, clock=cache.clock), cache.name, cache.namespace)
+    return backend.inner if isinstance(backend, ResilientBackend) else backend
 
 
 def _directory(given: str | os.PathLike[str]) -> Path:

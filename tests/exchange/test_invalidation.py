@@ -89,4 +89,4 @@ def test_nothing_stays_behind_after_a_request(site):
     it = site(origin, max_body_bytes=10)
     for path in ("/a", "/a", "/un", "/large", "/error"):
         it.get(path)
-    assert not it.cache.engine.flights._computing.under_way
+    assert not it.cache.engine.flights.computing.under_way

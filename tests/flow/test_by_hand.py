@@ -169,7 +169,7 @@ def test_a_result_that_lands_before_the_next_one_leads_is_not_computed_again(eng
     """30: between storing and landing there is no moment in which another would compute again."""
     leader = Hand(engine.get_or_compute(lookup()))
     flights, seen = engine.flights, []
-    remove, land = flights._computing.remove, flights.land
+    remove, land = flights.computing.remove, flights.land
 
     def land_later(flight, landing):
         # As another thread would, between the result's being stored and its landing.
@@ -179,7 +179,7 @@ def test_a_result_that_lands_before_the_next_one_leads_is_not_computed_again(eng
 
     flights.land = land_later
     leader.send("value")
-    flights._computing.remove = remove
+    flights.computing.remove = remove
     assert seen[0].outcome is Outcome.HIT
 
 

@@ -106,7 +106,7 @@ def test_breaking_a_key_off_reaches_its_flights(flights):
     """34: the flight that can be joined and those of who computes alone are broken; others are not."""
     flight, _ = flights.join("k")
     alone, other = flights.alone("k"), flights.join("other")[0]
-    computing = flights._computing
+    computing = flights.computing
     with computing.lock:
         computing.break_off("k")
     assert (flight.broken, alone.broken, other.broken) == (True, True, False)

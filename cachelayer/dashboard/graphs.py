@@ -1,0 +1,253 @@
+"""The charts: outcomes, latencies and hit rates over time, and hit rates over the store's size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from cachelayer.dashboard import charts, figures
+from cachelayer.dashboard.charts import Series
+from cachelayer.dashboard.markup import Markup, join, tag
+from cachelayer.dashboard.panels import empty, legend_key, panel
+from cachelayer.dashboard.state import State
+from cachelayer.dashboard.tables import name_of, outcome_words
+from cachelayer.dashboard.words import MEANINGS, NAMES, ORDER
+from cachelayer.outcomes import Outcome
+from cachelayer.stats.report import Bucket, Latency, Report, RouteReport
+
+#: Routes that the heat strips show: those with most requests.
+MOST_STRIPS: Final = 12
+#: Moments that a chart shows; more are thinned out by adding neighbours up.
+MOST_MOMENTS: Final = 120
+T = TypeVar("T")
+
+
+def outcomes_chart(report: Report) -> Markup:
+    """Return how lookups ended, over time."""
+    if not report.total.requests:
+        return panel(
+            "outcomes",
+            "Outcomes over time",
+            empty(
+                "Nothing has been counted in this window.",
+                "As soon as a request or a cached call comes, it shows here.",
+            ),
+        )
+    moments = _moments(report)
+    names = [name for name in ORDER if report.total.outcomes.get(name)]
+    counted = [_added(part) for part in moments]
+    top = charts.nice_top(max(sum(one.values()) for one in counted))
+    tips = [
+        f"{_span(part, report)}\n{outcome_words(one)}" for part, one in zip(moments, counted, strict=True)
+    ]
+    plot = charts.stacked(
+        [Series(name, name, [one[name] for one in counted]) for name in names], tips, top=top
+    )
+    axis = [figures.count(top * share) for share in (1, 0.75, 0.5, 0.25, 0)]
+    legend = [
+        legend_key(
+            name,
+            f"{NAMES[name]} {figures.percent(report.total.outcomes[name] / report.total.requests)}",
+            MEANINGS[Outcome(name)],
+        )
+        for name in names
+    ]
+    each = report.step * len(moments[0])
+    about = f"requests per {_unit(each)}, UTC"
+    return panel(
+        "outcomes",
+        "Outcomes over time",
+        _chart(plot, axis, report),
+        tag("ul", legend, class_="legend"),
+        about=about,
+    )
+
+
+def latency_chart(report: Report) -> Markup:
+    """Return what serving from the cache takes, against what the origin does."""
+    moments = _moments(report)
+    lines = [
+        ("hit", "hit p50", [_median(part, "hit", "p50") for part in moments], report.total.hit.p50),
+        ("hit-p95", "hit p95", [_median(part, "hit", "p95") for part in moments], report.total.hit.p95),
+        (
+            "origin",
+            "origin p50",
+            [_median(part, "origin", "p50") for part in moments],
+            report.total.origin.p50,
+        ),
+        (
+            "origin-p95",
+            "origin p95",
+            [_median(part, "origin", "p95") for part in moments],
+            report.total.origin.p95,
+        ),
+    ]
+    values = [value for _, _, line, _ in lines for value in line if value]
+    title = "Hit against origin"
+    if not values:
+        return panel("latency", title, empty("No times yet.", "They come with the first requests."))
+    low, high = _decades(min(values), max(values))
+    tips = [
+        f"{_span(part, report)}\n"
+        + "\n".join(f"{name}: {figures.seconds(line[place])}" for _, name, line, _ in lines)
+        for place, part in enumerate(moments)
+    ]
+    plot = charts.lines(
+        [Series(name, style, line) for style, name, line, _ in lines], tips, low=low, high=high
+    )
+    axis = [figures.seconds(low * (high / low) ** share) for share in (1, 0.75, 0.5, 0.25, 0)]
+    legend = [
+        legend_key(style, f"{name} {figures.seconds(whole)}", "", wide=True)
+        for style, name, _, whole in lines
+    ]
+    return panel(
+        "latency",
+        title,
+        _chart(plot, axis, report),
+        tag("ul", legend, class_="legend"),
+        about="seconds, logarithmic",
+    )
+
+
+def heat(report: Report, state: State) -> Markup:
+    """Return the hit rate of the busiest routes over time, a strip each."""
+    rows = [row for row in (*report.routes, *report.functions) if row.requests]
+    rows = sorted(rows, key=lambda row: -row.requests)[:MOST_STRIPS]
+    if not rows:
+        return panel(
+            "heat", "Hit rate by route", empty("No route yet.", "The busiest appear here, a strip each.")
+        )
+    content = [_strip(row, report, state) for row in rows]
+    steps = [tag("rect", class_=f"h{step}", x=step * 12, y=0, width=11, height=8) for step in range(9)]
+    scale = tag(
+        "span", "0 %", tag("svg", steps, viewBox="0 0 108 8", aria_hidden="true"), "100 %", class_="scale"
+    )
+    return panel(
+        "heat",
+        "Hit rate by route",
+        tag("div", content, class_="heats"),
+        about="the busiest, over time",
+        aside=scale,
+    )
+
+
+def curve(report: Report) -> Markup:
+    """Return the hit rate that other sizes would give."""
+    points = sorted((one.scale, one.hit_rate) for one in report.curve if one.scale > 0)
+    if len(points) < 2:
+        return tag("section", id="curve", data_part=True, hidden=True)
+    plot = charts.curve(points, 1.0)
+    axis = [figures.percent(share) for share in (1, 0.75, 0.5, 0.25, 0)]
+    chosen = [(scale, rate) for scale, rate in points if scale in (0.5, 1.0, 2.0, 4.0)]
+    facts = [tag("div", tag("dt", _times(scale)), tag("dd", figures.percent(rate))) for scale, rate in chosen]
+    scales = [tag("span", f"{scale:g} ×") for scale, _ in points]  # noqa: RUF001 - times
+    drawn = tag(
+        "div",
+        tag("div", [tag("span", word) for word in axis], class_="ys", aria_hidden="true"),
+        tag("div", plot, class_="frame"),
+        tag("div", scales, class_="xs", aria_hidden="true"),
+        class_="chart",
+    )
+    return panel(
+        "curve",
+        "What more room would give",
+        drawn,
+        tag("dl", facts, class_="facts four"),
+        about="the store's hit rate by its size, estimated",
+    )
+
+
+def _strip(row: RouteReport, report: Report, state: State) -> Markup:
+    parts = _chunks(row.spark)
+    values: list[float | None] = []
+    tips: list[str] = []
+    size = max(1, -(-len(row.spark) // MOST_MOMENTS))
+    for place, part in enumerate(parts):
+        requests = sum(step.requests for step in part)
+        rate = sum(step.requests * step.hit_rate for step in part) / requests if requests else None
+        at = report.series[place * size].start if place * size < len(report.series) else report.end
+        values.append(rate)
+        tips.append(
+            f"{figures.tick_time(at, report.window)}\n{figures.percent(rate)} of {figures.count(requests)}"
+        )
+    link = tag(
+        "a",
+        name_of(row),
+        href=state.url(route=row.route),
+        data_live=True,
+        data_open=row.route,
+        title=row.route,
+    )
+    return join(
+        tag("span", link, class_="label"),
+        charts.strip(values, tips),
+        tag("span", figures.percent(row.hit_rate), class_="figure"),
+    )
+
+
+def _chart(plot: Markup, axis: Sequence[str], report: Report) -> Markup:
+    start = report.series[0].start if report.series else report.start
+    ticks = [
+        figures.tick_time(start + (report.end - start) * share, report.window)
+        for share in (0, 0.25, 0.5, 0.75, 1)
+    ]
+    return tag(
+        "div",
+        tag("div", [tag("span", word) for word in axis], class_="ys", aria_hidden="true"),
+        tag("div", plot, class_="frame"),
+        tag("div", [tag("span", word) for word in ticks], class_="xs", aria_hidden="true"),
+        class_="chart",
+    )
+
+
+def _moments(report: Report) -> list[Sequence[Bucket]]:
+    return _chunks(report.series)
+
+
+def _chunks(items: Sequence[T]) -> list[Sequence[T]]:
+    """Return the items in at most `MOST_MOMENTS` runs of equal length."""
+    size = max(1, -(-len(items) // MOST_MOMENTS))
+    return [items[place : place + size] for place in range(0, len(items), size)]
+
+
+def _added(part: Sequence[Bucket]) -> dict[str, int]:
+    return {name: sum(bucket.outcomes.get(name, 0) for bucket in part) for name in ORDER}
+
+
+def _median(part: Sequence[Bucket], which: str, name: str) -> float | None:
+    """Return the middle of what the buckets say, which is as good as a line of a few pixels can show."""
+    found = sorted(
+        value for bucket in part if (value := getattr(_latency_of(bucket, which), name)) is not None
+    )
+    return found[len(found) // 2] if found else None
+
+
+def _latency_of(bucket: Bucket, which: str) -> Latency:
+    return bucket.hit if which == "hit" else bucket.origin
+
+
+def _span(part: Sequence[Bucket], report: Report) -> str:
+    return f"{figures.tick_time(part[0].start, report.window)} UTC"
+
+
+def _unit(length: float) -> str:
+    words = {60.0: "minute", 600.0: "10 minutes", 3600.0: "hour", 86400.0: "day"}
+    return words.get(length, figures.seconds(length))
+
+
+def _decades(low: float, high: float) -> tuple[float, float]:
+    """Return powers of ten around two values."""
+    lower = upper = 1.0
+    while lower > low:
+        lower /= 10
+    while lower * 10 <= low:
+        lower *= 10
+    upper = lower * 10
+    while upper < high:
+        upper *= 10
+    return lower, upper
+
+
+def _times(scale: float) -> str:
+    names = {0.5: "half the size", 1.0: "as it is", 2.0: "twice", 4.0: "four times"}
+    return names.get(scale, f"{scale:g} times")
