@@ -16,10 +16,10 @@ import msgspec
 from cachelayer.backends.operate import Operate
 from cachelayer.errors import ConfigurationError, DecodingError, OptionTypeError
 from cachelayer.flow.responses import RESPONSES
-from cachelayer.flow.storage import Draft, LocalEntry, ObjectStorage, Record
+from cachelayer.flow.storage import Draft, Found, LocalEntry, ObjectStorage, Record
 from cachelayer.flows import Flow
-from cachelayer.http import Request, StoredResponse, VariantIndex, plan_lookup
-from cachelayer.http.keys import PLAIN_LENGTH, normalised_host, plain_key
+from cachelayer.http import PartialResponse, Request, StoredResponse, VariantIndex, plan_lookup
+from cachelayer.http.keys import PLAIN_LENGTH, normalised_host, plain_key, primary_key
 from cachelayer.http.uris import Target
 
 if TYPE_CHECKING:
@@ -117,9 +117,13 @@ def keys_of(cache: Cache, target: Target) -> tuple[str, ...]:
     host = target.host.encode()
     request = cache.searches.canonical(Request("GET", target.scheme, target.path, target.query, (), host))
     found = [plain_key(target.scheme, host, target.path, query) for query in (target.query, request.query)]
+    name = normalised_host(target.scheme, host)
     for policy in cache.policies:
         plan = plan_lookup(request, policy)
         found += [plan.url, plan.key]
+        if name is not None:
+            # A rule may want more of a request than its URL; what it makes of that is known all the same.
+            found.append(primary_key(request, name, plan.rule))
     return tuple(dict.fromkeys(key for key in found if key is not None))
 
 
@@ -146,7 +150,9 @@ def _by_url(cache: Cache, purge: Purge, target: Target) -> Flow[Purged]:
 def _by_prefix(cache: Cache, purge: Purge, prefix: str) -> Flow[Purged]:
     pattern = "".join(f"[{char}]" if char in _SPECIAL else char for char in cache.key(prefix)) + "*"
     keys: list[str] = yield Operate(cache.store, "keys", (pattern,))
-    return (yield from _by_keys(cache, purge, tuple(keys)))
+    # What is under way in other processes for URLs of which nothing is stored cannot be known.
+    begun = [key for key in cache.engine.flights.keys() if key.startswith(cache.key(prefix))]  # noqa: SIM118 - no dict
+    return (yield from _by_keys(cache, purge, (*keys, *begun)))
 
 
 def _by_route(cache: Cache, purge: Purge, route: str) -> Flow[Purged]:
@@ -183,9 +189,10 @@ def _by_keys(cache: Cache, purge: Purge, keys: Iterable[str]) -> Flow[Purged]:
             continue
         if not purge.soft:
             yield from storage.remove(key)
-        elif isinstance(entry, StoredResponse):
-            stale = msgspec.structs.replace(entry, fresh_until=min(entry.fresh_until, cache.clock()))
-            yield from storage.put(_draft(cache, key, stale), RESPONSES)
+            continue
+        yield from storage.fence_off(key)
+        if isinstance(entry, StoredResponse):
+            yield from _make_stale(cache, key)
     return Purged(count, exact=True, dry_run=purge.dry_run)
 
 
@@ -194,7 +201,8 @@ def _by_names(cache: Cache, purge: Purge, names: tuple[str, ...]) -> Flow[Purged
     storage = cache.engine.storage
     count: int | None = None
     if isinstance(storage, ObjectStorage):
-        count = sum(map(storage.table.count_under, names))
+        found = {entry.key: entry for name in names for entry in storage.table.under(name)}
+        count = sum(not isinstance(getattr(entry, "payload", None), VariantIndex) for entry in found.values())
     if not purge.dry_run:
         yield from cache.engine.invalidate_tags(names, soft=purge.soft)
     return Purged(count, exact=count is not None, dry_run=purge.dry_run)
@@ -206,7 +214,7 @@ def _key_prefix(prefix: str) -> str:
     host = normalised_host(target.scheme, target.host.encode())
     if host is None:
         raise ConfigurationError(f"{prefix!r} has no host that a request could have")
-    query = f"?{target.query.decode()}" if target.query else ""
+    query = f"?{target.query.decode()}" if "?" in prefix.partition("#")[0] else ""
     found = f"GET {target.scheme}://{host}{target.path.decode()}{query}"
     if len(found) > PLAIN_LENGTH:
         raise ConfigurationError(
@@ -225,13 +233,40 @@ def _response(record: Record) -> Any:
         value = record.value()
     except DecodingError:
         return None
-    return value if isinstance(value, (StoredResponse, VariantIndex)) else None
+    return value if isinstance(value, (StoredResponse, VariantIndex, PartialResponse)) else None
 
 
-def _draft(cache: Cache, key: str, entry: StoredResponse) -> Draft:
-    names = cache.tag_names(entry.tags)
-    if not cache.engine.storage.local:
-        names = (*names, cache.route_tag(entry.label))
-    return Draft(
-        key, entry, entry.fresh_until, entry.keep_until, entry.response_time, 0.0, names, entry.label
-    )
+def _make_stale(cache: Cache, key: str) -> Flow[None]:
+    """Make a response stale, with all tags that it has; unless it is changed, removed or invalidated meanwhile."""
+    storage, flights = cache.engine.storage, cache.engine.flights
+    flight = flights.alone(key)
+    try:
+        storage.watch(flight)
+        yield from storage.capture(flight, cache.own_tags)
+        record: Record | None = yield from storage.peek(key, RESPONSES, cache.own_tags)
+        entry = None if record is None else _response(record)
+        if record is None or not isinstance(entry, StoredResponse):
+            return
+        names = _names_of(record)
+        if (yield from storage.capture_late(flight, tuple(set(names) - {*cache.own_tags}))):
+            stale = msgspec.structs.replace(entry, fresh_until=min(entry.fresh_until, cache.clock()))
+            draft = Draft(
+                key,
+                stale,
+                stale.fresh_until,
+                stale.keep_until,
+                entry.response_time,
+                record.cost,
+                names,
+                entry.label,
+            )
+            yield from storage.write(draft, RESPONSES, flight)
+    finally:
+        flights.detach(flight)
+
+
+def _names_of(record: Record) -> tuple[str, ...]:
+    """Return the store's names of a record's tags."""
+    if isinstance(record, LocalEntry):
+        return tuple(tag.name for tag in record.tags)
+    return tuple(name for name, _ in record.envelope.tags) if isinstance(record, Found) else ()

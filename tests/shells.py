@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import io
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
@@ -45,6 +46,7 @@ class Asked(NamedTuple):
     path: str
     query: str
     headers: Mapping[str, str]
+    content: bytes = b""
 
 
 Condition = Callable[[], bool]
@@ -169,15 +171,25 @@ class Site:
         self._asked_for: set[str] = set()
         self.store = backend or make_store(store, self.clock)
         self.cache = Cache(self.store, clock=self.clock, namespace=namespace)
-        self._origin, self._name = origin, route
+        self._origin, self._name, self._content = origin, route, b""
         middleware: Any = AsgiMiddleware if shell == "asgi" else WsgiMiddleware
         app = self._asgi if shell == "asgi" else self._wsgi
         self.middleware = middleware(app, cache=self.cache, route=name_route, **options)
 
     # -- the client -------------------------------------------------------------------------------------------
 
-    def get(self, target: str = "/a", *lines: str, method: str = "GET", scheme: str = "http") -> Response:
-        """Send a request and read the whole response."""
+    def get(
+        self,
+        target: str = "/a",
+        *lines: str,
+        method: str = "GET",
+        scheme: str = "http",
+        content: bytes | None = None,
+    ) -> Response:
+        """Send a request and read the whole response; with content it says how long that is."""
+        self._content = content or b""
+        if content is not None:
+            lines = (*lines, f"Content-Length: {len(content)}")
         asked = self._asked(target, lines, method, scheme)
         return run_async(self._send_asgi(*asked)) if self.shell == "asgi" else self._send_wsgi(*asked)
 
@@ -273,7 +285,7 @@ class Site:
         sent: list[Any] = []
 
         async def receive() -> Any:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": self._content, "more_body": False}
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -297,7 +309,10 @@ class Site:
             self.calls += 1
         if self._name is not None:
             scope["cachelayer.route"] = self._name
-        asked = Asked(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers)
+        content = (await receive())["body"] if "content-length" in headers else b""
+        asked = Asked(
+            scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, content
+        )
         reply = self._origin(asked)
         if reply.when is not None:
             await auntil(reply.when)
@@ -318,7 +333,8 @@ class Site:
     def _send_wsgi(
         self, method: str, scheme: str, path: str, query: str, headers: list[tuple[str, str]]
     ) -> Response:
-        environ = {
+        environ: dict[str, Any] = {
+            "wsgi.input": io.BytesIO(self._content),
             "REQUEST_METHOD": method,
             "SCRIPT_NAME": "",
             "PATH_INFO": unquote_to_bytes(path.encode("latin-1")).decode("latin-1"),
@@ -363,7 +379,12 @@ class Site:
             self.calls += 1
         if self._name is not None:
             environ["cachelayer.route"] = self._name
-        asked = Asked(environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"], headers)
+        content = (
+            environ["wsgi.input"].read(int(headers["content-length"])) if "content-length" in headers else b""
+        )
+        asked = Asked(
+            environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"], headers, content
+        )
         reply = self._origin(asked)
         if reply.when is not None:
             until(reply.when)

@@ -349,9 +349,14 @@ class EntryTable:
 
     def count_under(self, name: str) -> int:
         """Return how many living entries carry the tag."""
+        return len(self.under(name))
+
+    def under(self, name: str) -> list[Entry]:
+        """Return the living entries that carry the tag."""
         with self.lock:
             group = self._groups.get(name)
-            return sum(self.live(key) is not None for key in group.keys) if group else 0
+            found = map(self.live, group.keys) if group else ()
+            return [entry for entry in found if entry is not None]
 
     def discard(self, entry: Entry) -> None:
         """Remove this very entry, if it is still there, without counting a delete."""

@@ -36,7 +36,7 @@ def stacked(series: Sequence[Series], tips: Sequence[str], *, top: float) -> Mar
         parts = list(_pile(series, place, step, top))
         target = tag("rect", class_="target", x=_n(place * step), y=0, width=_n(step), height=_n(_HEIGHT))
         bars.append(tag("g", *parts, target, class_="moment", data_tip=tip))
-    return _plot(*bars)
+    return _plot(*_rules(4), *bars)
 
 
 def lines(series: Sequence[Series], tips: Sequence[str], *, low: float, high: float) -> Markup:
@@ -60,7 +60,7 @@ def lines(series: Sequence[Series], tips: Sequence[str], *, low: float, high: fl
         )
         for place, tip in enumerate(tips)
     ]
-    return _plot(*_rules(3), *drawn, *targets)
+    return _plot(*_rules(round(math.log10(high / low))), *drawn, *targets)
 
 
 def spark(values: Sequence[float | None], *, top: float = 1.0, style: str = "hit") -> Markup:
@@ -147,7 +147,7 @@ def curve(points: Sequence[tuple[float, float]], here: float) -> Markup:
         vector_effect="non-scaling-stroke",
     )
     line = tag("path", d=path, class_="line hit", vector_effect="non-scaling-stroke")
-    return _plot(*_rules(3), mark, line)
+    return _plot(*_rules(4), mark, line)
 
 
 def heat_class(value: float | None) -> str:
@@ -203,9 +203,9 @@ def _broken(points: Iterable[tuple[float, float | None]]) -> str:
     return "".join(made)
 
 
-def _rules(number: int) -> list[Markup]:
-    """Return quiet horizontal lines."""
-    heights = (_HEIGHT * place / (number + 1) for place in range(1, number + 1))
+def _rules(parts: int) -> list[Markup]:
+    """Return quiet horizontal lines that divide the height into equal parts."""
+    heights = (_HEIGHT * place / parts for place in range(parts))
     return [
         tag(
             "line", x1=0, x2=_n(_WIDTH), y1=_n(y), y2=_n(y), class_="rule", vector_effect="non-scaling-stroke"

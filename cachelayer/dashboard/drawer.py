@@ -113,9 +113,9 @@ def _facts(row: RouteReport, report: Report) -> Markup:
         ("Requests", figures.count(row.requests), f"{figures.percent(row.coverage)} could be cached"),
         ("Saved an hour", saved, f"{figures.size(row.bytes_served)} served"),
         ("Entries", figures.count(row.entries), figures.size(row.size_bytes)),
-        ("Fresh for", figures.seconds(reuse.ttl), f"asked again after {figures.seconds(reuse.gap_p50)}"),
-        ("Age at hit", figures.seconds(reuse.age_p50), f"p95 {figures.seconds(reuse.age_p95)}"),
-        ("Changes after", figures.seconds(reuse.change_p50), f"{figures.percent(reuse.unchanged)} unchanged"),
+        ("Fresh for", figures.roughly(reuse.ttl), f"asked again after {figures.roughly(reuse.gap_p50)}"),
+        ("Age at hit", figures.roughly(reuse.age_p50), f"p95 {figures.roughly(reuse.age_p95)}"),
+        ("Changes after", figures.roughly(reuse.change_p50), f"{figures.percent(reuse.unchanged)} unchanged"),
         (
             "Variants",
             figures.NOTHING if row.variants_per_url is None else f"{row.variants_per_url:.1f}",
@@ -186,7 +186,7 @@ def _times(row: RouteReport) -> Markup:
         tag(
             "tr",
             tag("th", name, scope="row"),
-            [tag("td", figures.seconds(value), class_="n") for value in (one.p50, one.p95, one.p99)],
+            [tag("td", figures.roughly(value), class_="n") for value in (one.p50, one.p95, one.p99)],
             tag("td", figures.count(one.count), class_="n"),
         )
         for name, one in (("from the cache", row.hit), ("origin", row.origin))

@@ -62,6 +62,15 @@ def seconds(value: float | None) -> str:
     return "0 s" if value <= 0 else f"{_three(value * 1e6)} µs"
 
 
+def roughly(value: float | None) -> str:
+    """Return a duration that comes of a histogram, which knows no more than two digits of it."""
+    if not value or not math.isfinite(value):
+        return seconds(value)
+    digits = 1 - math.floor(math.log10(abs(value)))
+    number, _, unit = seconds(round(value, digits)).rpartition(" ")
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
+
+
 def size(value: float | None) -> str:
     """Return a number of bytes, in powers of 1,000."""
     if value is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
@@ -89,15 +90,18 @@ def latency_chart(report: Report) -> Markup:
     low, high = _decades(min(values), max(values))
     tips = [
         f"{_span(part, report)}\n"
-        + "\n".join(f"{name}: {figures.seconds(line[place])}" for _, name, line, _ in lines)
+        + "\n".join(f"{name}: {figures.roughly(line[place])}" for _, name, line, _ in lines)
         for place, part in enumerate(moments)
     ]
     plot = charts.lines(
         [Series(name, style, line) for style, name, line, _ in lines], tips, low=low, high=high
     )
-    axis = [figures.seconds(low * (high / low) ** share) for share in (1, 0.75, 0.5, 0.25, 0)]
+    axis = [
+        figures.seconds(10.0**power)
+        for power in range(round(math.log10(high)), round(math.log10(low)) - 1, -1)
+    ]
     legend = [
-        legend_key(style, f"{name} {figures.seconds(whole)}", "", wide=True)
+        legend_key(style, f"{name} {figures.roughly(whole)}", "", wide=True)
         for style, name, _, whole in lines
     ]
     return panel(
@@ -236,16 +240,9 @@ def _unit(length: float) -> str:
 
 
 def _decades(low: float, high: float) -> tuple[float, float]:
-    """Return powers of ten around two values."""
-    lower = upper = 1.0
-    while lower > low:
-        lower /= 10
-    while lower * 10 <= low:
-        lower *= 10
-    upper = lower * 10
-    while upper < high:
-        upper *= 10
-    return lower, upper
+    """Return the powers of ten around two values, two at least apart."""
+    lower, upper = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    return 10.0**lower, 10.0 ** max(upper, lower + 2)
 
 
 def _times(scale: float) -> str:

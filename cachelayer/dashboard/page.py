@@ -201,6 +201,8 @@ def _status(shown: Shown) -> Markup:
         return tag("p", id="status", class_="status", data_part=True)
     workers = len(report.workers)
     words = f"{workers} {plural(workers, 'worker')}"
+    if report.scope == "process":
+        words = "this worker only: others show where statistics are shared"
     since = f"counted since {figures.iso_time(report.since).replace('T', ' ').rstrip('Z')} UTC"
     late = f", up to {figures.seconds(report.interval)} late" if report.interval else ""
     return tag(

@@ -198,7 +198,7 @@ def _latency(of: Callable[[RouteReport], Latency]) -> Callable[..., object]:
     def cell(row: RouteReport, *_: object) -> object:
         found = of(row)
         return (
-            _two(figures.seconds(found.p50), figures.seconds(found.p95)) if found.count else figures.NOTHING
+            _two(figures.roughly(found.p50), figures.roughly(found.p95)) if found.count else figures.NOTHING
         )
 
     return cell
@@ -217,7 +217,7 @@ def _variants(row: RouteReport, *_: object) -> str:
 
 
 def _lifetime(row: RouteReport, *_: object) -> object:
-    return _two(figures.seconds(row.reuse.ttl), figures.seconds(row.reuse.gap_p50))
+    return _two(figures.roughly(row.reuse.ttl), figures.roughly(row.reuse.gap_p50))
 
 
 def _reason(row: RouteReport, *_: object) -> Markup:

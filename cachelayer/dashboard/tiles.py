@@ -20,14 +20,6 @@ def notices(report: Report) -> Markup:
                 "These figures are of this worker alone; requests are served as ever.",
             )
         )
-    elif report.scope == "process":
-        said.append(
-            notice(
-                "",
-                "Figures of this worker only.",
-                "With several workers, share statistics to see all of them together.",
-            )
-        )
     for backend in report.backends:
         if backend.health is not None and backend.health.state != "closed":
             since = (

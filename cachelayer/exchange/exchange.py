@@ -20,14 +20,15 @@ from cachelayer.flow.compute import LONGEST_TURN
 from cachelayer.flow.flights import Flight, Landed
 from cachelayer.flow.responses import RESPONSES
 from cachelayer.flow.steps import Pause, Wait
-from cachelayer.flow.storage import Draft
+from cachelayer.flow.storage import Draft, stored_of
 from cachelayer.flows import Flow
 from cachelayer.http import (
     Admission,
     Answer,
-    Entry,
     Headers,
     Instructions,
+    Kept,
+    PartialResponse,
     Plan,
     Reason,
     ResponseHead,
@@ -52,6 +53,7 @@ from cachelayer.http.groups import invalidated_groups
 from cachelayer.http.guards import guard
 from cachelayer.http.invalidation import invalidated
 from cachelayer.http.no_vary_search import EVERYTHING
+from cachelayer.http.partial import combine, completed, of_206
 from cachelayer.http.plan import as_get
 from cachelayer.http.uris import target_of
 from cachelayer.http.validation import can_validate, conditional_headers, head_updates, selected
@@ -459,6 +461,8 @@ class Exchange(Control):
         bound, plan = self.bound, self.plan
         self.seen = bound.flights.landings
         found, self.index = yield from bound.look(plan)
+        if isinstance(found, PartialResponse):
+            found = None
         now = bound.clock()
         reuse = evaluate(found, plan, now)
         if reuse.forward is not None or reuse.refreshes or not isinstance(found, StoredResponse):
@@ -650,17 +654,23 @@ class Exchange(Control):
         late = tuple(name for name in self._tags(made) if name not in known)
         if late and (self._changes is not None or not (yield from bound.storage.capture_late(flight, late))):
             return
+        if made.status == 206:
+            yield from self._keep_part(made, flight, seconds)
+            return
         # Other variants may have been stored since this request came.
         current = (yield from bound.read(plan, plan.key)) if made.vary else self.index
-        todo = writes(plan, made, current, MOST_VARIANTS)
+        todo = writes(plan, made, None if isinstance(current, PartialResponse) else current, MOST_VARIANTS)
         for place, (name, entry) in enumerate(todo.entries, 1):
             key = bound.cache.key(name)
             # The last one makes the others reachable, and stands under the key that the flight is for.
             fence = flight if place == len(todo.entries) else _fork(flight, key)
             draft = self._draft(key, entry, made, seconds)
-            if (yield from bound.storage.write(draft, RESPONSES, fence)) is None:
+            record = yield from bound.storage.write(draft, RESPONSES, fence)
+            if record is None:
                 return
             self._written = (key, *self._written)
+            if isinstance(entry, StoredResponse):
+                bound.counters(self._label).note_store(stored_of(record))
         if made.vary and not bound.local:
             yield from self._stay_listed(made, todo.entries[0][0], flight, seconds)
         flight.vouched = True
@@ -668,6 +678,24 @@ class Exchange(Control):
             bound.tell(EventKind.STORED, plan, self._label, seconds=seconds)
         for name in todo.deleted:
             yield from bound.storage.remove(bound.cache.key(name))
+
+    def _keep_part(self, made: StoredResponse, flight: Flight, seconds: float) -> Flow[None]:
+        """Store a part together with those that are there, as the whole once nothing is missing."""
+        bound, plan = self.bound, self.plan
+        part = None if made.vary or plan.key is None else of_206(made, plan.policy.max_body_bytes)
+        if part is None or plan.key is None:
+            return
+        current = yield from bound.read(plan, plan.key)
+        if isinstance(current, (StoredResponse, VariantIndex)):
+            return
+        parts = part if current is None else combine(current, part)
+        key = bound.cache.key(plan.key)
+        whole = completed(parts)
+        draft = self._draft(key, parts if whole is None else whole, made, seconds)
+        record = yield from bound.storage.write(draft, RESPONSES, flight)
+        if record is not None:
+            self._written = (key, *self._written)
+            bound.counters(self._label).note_store(stored_of(record))
 
     def _stay_listed(self, made: StoredResponse, variant: str, flight: Flight, seconds: float) -> Flow[None]:
         """See to it that a variant is in the index, though others that were stored at the same time wrote it too."""
@@ -689,7 +717,7 @@ class Exchange(Control):
             names = (*names, bound.url_tag(self.plan.url))
         return names if bound.local else (*names, bound.cache.route_tag(made.label))
 
-    def _draft(self, key: str, entry: Entry, made: StoredResponse, seconds: float) -> Draft:
+    def _draft(self, key: str, entry: Kept, made: StoredResponse, seconds: float) -> Draft:
         fresh = entry.fresh_until if isinstance(entry, StoredResponse) else entry.keep_until
         return Draft(
             key, entry, fresh, entry.keep_until, made.response_time, seconds, self._tags(made), made.label

@@ -25,6 +25,8 @@ from cachelayer.flows import Flow
 from cachelayer.http import (
     Answer,
     Entry,
+    Kept,
+    PartialResponse,
     Plan,
     Reason,
     Request,
@@ -33,11 +35,12 @@ from cachelayer.http import (
     VariantIndex,
     answer,
     answer_instead,
+    answer_partial,
     evaluate,
     plan_lookup,
     variant_of,
 )
-from cachelayer.http.reuse import SHADOWED, STALE
+from cachelayer.http.reuse import ABSENT, SHADOWED, STALE
 from cachelayer.http.vary import nominate, variant_key
 from cachelayer.outcomes import SERVED, Outcome
 from cachelayer.values.numbers import RESPONSE
@@ -108,6 +111,8 @@ class Bound:
         if found.__class__ is VariantIndex:
             variant, index = variant_of(found, plan), found
             found = index if variant is None else self._payload(variant) or index
+        if found.__class__ is PartialResponse:
+            return self._decide_partial(plan, found, began, seen)
         return self._decide(plan, found, index, began, seen, behind)
 
     def find(self, request: Request, *, behind: bool = True) -> Flow[Answer | Behind | Exchange]:
@@ -122,9 +127,11 @@ class Bound:
             return Exchange(self, plan, began)
         seen = self._computing.landings
         found, index = yield from self.look(plan)
+        if isinstance(found, PartialResponse):
+            return self._decide_partial(plan, found, began, seen)
         return self._decide(plan, found, index, began, seen, behind)
 
-    def look(self, plan: Plan) -> Flow[tuple[Entry | None, VariantIndex | None]]:
+    def look(self, plan: Plan) -> Flow[tuple[Kept | None, VariantIndex | None]]:
         """Return what is stored for a request, and the index of the variants of its URL, if it has some."""
         key = plan.key or ""
         fields = None if self.local else self.varying.get(key)
@@ -144,29 +151,29 @@ class Bound:
         chosen = guessed if variant == guess else (yield from self.read(plan, variant))
         return chosen or found, found
 
-    def _read_both(self, plan: Plan, key: str, variant: str) -> Flow[tuple[Entry | None, Entry | None]]:
+    def _read_both(self, plan: Plan, key: str, variant: str) -> Flow[tuple[Kept | None, Kept | None]]:
         tags = self.expected_tags(plan)
         names = {each: self.cache.key(each) for each in (key, variant)}
         asked = [Lookup(name, tags, _KEPT, _never, (), {}) for name in names.values()]
         records: Mapping[str, Record] = yield from self.storage.read_many(asked)
         return self._entry(key, records.get(names[key])), self._entry(variant, records.get(names[variant]))
 
-    def read(self, plan: Plan, key: str) -> Flow[Entry | None]:
+    def read(self, plan: Plan, key: str) -> Flow[Kept | None]:
         """Return the entry under `key`; what cannot be decoded is none."""
         if self.local:
-            payload: Entry | None = self._payload(key)
+            payload: Kept | None = self._payload(key)
             return payload
         record: Record | None = yield from self.storage.read(
             self.cache.key(key), RESPONSES, self.expected_tags(plan)
         )
         return self._entry(key, record)
 
-    def _entry(self, key: str, record: Record | None) -> Entry | None:
+    def _entry(self, key: str, record: Record | None) -> Kept | None:
         """Return what is in a record of a shared store."""
         if record is None:
             return None
         try:
-            entry: Entry = record.value()
+            entry: Kept = record.value()
         except DecodingError as error:
             self.storage.errors.tick()
             logger.warning("what is stored under %s is no response: %s", key, error)
@@ -251,6 +258,22 @@ class Bound:
             return Behind(self, plan, made, found, index, label, seen)
         return made
 
+    def _decide_partial(
+        self, plan: Plan, found: PartialResponse, began: float, seen: int
+    ) -> Answer | Exchange:
+        """Answer a request for ranges that are there, from parts of a response whose whole is not."""
+        now = self.clock()
+        reuse = evaluate(found.response, plan, now)
+        if reuse.answers and self.shadow is None and found.response.label not in self.paused:
+            made = answer_partial(found, plan, now)
+            if made is not None:
+                seconds, label = perf_counter() - began, found.response.label or UNLABELLED
+                self.count(plan, label, Outcome.HIT, seconds=seconds, size=len(made.body))
+                return made
+        exchange = Exchange(self, plan, began, ABSENT, now)
+        exchange.seen = seen
+        return exchange
+
     def _forward(  # noqa: PLR0917 - as above
         self,
         plan: Plan,
@@ -277,11 +300,11 @@ class Bound:
         return exchange
 
 
-def _softened(entry: Entry) -> Entry:
-    """Return an entry that a soft invalidation has made stale."""
-    return (
-        msgspec.structs.replace(entry, fresh_until=_LONG_AGO) if isinstance(entry, StoredResponse) else entry
-    )
+def _softened(entry: Kept) -> Kept | None:
+    """Return an entry that a soft invalidation has made stale; of parts nothing, since nobody would confirm them."""
+    if isinstance(entry, StoredResponse):
+        return msgspec.structs.replace(entry, fresh_until=_LONG_AGO)
+    return None if isinstance(entry, PartialResponse) else entry
 
 
 def _nothing(key: str) -> None:

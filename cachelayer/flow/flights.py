@@ -171,6 +171,11 @@ class Flights:
         """How many computations there are, those too that nobody can join."""
         return len(self.computing.flying) + sum(map(len, list(self.computing.lone.values())))
 
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys of what is under way in this process."""
+        with self.computing.lock:
+            return (*self.computing.flying.copy(), *self.computing.lone)
+
     def join(self, key: str) -> tuple[Flight, bool]:
         """Return the key's flight, and whether the caller leads it."""
         mine = Flight(key)

@@ -7,7 +7,7 @@ calls is at the top of `cachelayer.http.engine`.
 
 from __future__ import annotations
 
-from cachelayer.http.codec import decode_entry, encode_entry
+from cachelayer.http.codec import Kept, decode_entry, encode_entry
 from cachelayer.http.engine import (
     Admission,
     Update,
@@ -17,6 +17,7 @@ from cachelayer.http.engine import (
     answer_collapsed,
     answer_confirmed,
     answer_instead,
+    answer_partial,
     complete,
     evaluate,
     forwarded_headers,
@@ -36,6 +37,7 @@ from cachelayer.http.messages import (
     Variant,
     VariantIndex,
 )
+from cachelayer.http.partial import PartialResponse
 from cachelayer.http.plan import Plan
 from cachelayer.http.policy import Policy
 from cachelayer.http.reasons import Reason
@@ -48,6 +50,8 @@ __all__ = [
     "Entry",
     "Headers",
     "Instructions",
+    "Kept",
+    "PartialResponse",
     "Plan",
     "Policy",
     "Reason",
@@ -65,6 +69,7 @@ __all__ = [
     "answer_collapsed",
     "answer_confirmed",
     "answer_instead",
+    "answer_partial",
     "complete",
     "decode_entry",
     "encode_entry",

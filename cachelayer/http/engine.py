@@ -39,6 +39,7 @@ from cachelayer.http.messages import (
     VariantIndex,
 )
 from cachelayer.http.no_vary_search import EVERYTHING, SearchVariance, parse
+from cachelayer.http.partial import PartialResponse, ranged_partial
 from cachelayer.http.plan import Plan, plan_lookup
 from cachelayer.http.ranges import ranged
 from cachelayer.http.reasons import Reason
@@ -53,6 +54,7 @@ from cachelayer.outcomes import Outcome
 
 __all__ = [
     "Admission", "Update", "Writes", "admit", "answer", "answer_collapsed", "answer_confirmed", "answer_instead",
+    "answer_partial",
     "complete", "evaluate", "forwarded_headers", "plan_lookup", "update", "variant_of", "writes",
 ]  # fmt: skip
 
@@ -189,6 +191,22 @@ def answer_instead(entry: StoredResponse, plan: Plan, status: int | None, now: f
         () if name is None else (cache_status.stale_instead(name, status, ttl, Reason.STALE_IF_ERROR.value),)
     )
     return _selected(entry, plan, (_age(entry, now), *said), now)
+
+
+def answer_partial(entry: PartialResponse, plan: Plan, now: float) -> Answer | None:
+    """Return the answer to a request for ranges that the parts of a response have, or None (RFC 9111, section 3.4).
+
+    Args:
+        entry: the parts, fresh and selected by the request.
+        plan: of the request.
+        now: epoch seconds.
+    """
+    part = ranged_partial(entry, plan.request.method, plan.fields)
+    if part is None:
+        return None
+    name, response = plan.policy.status_name, entry.response
+    said = () if name is None else (cache_status.hit(name, int(response.fresh_until - now)),)
+    return Answer(part.status, part.headers, (_age(response, now), *said), part.body)
 
 
 def _age(entry: StoredResponse, now: float) -> tuple[bytes, bytes]:

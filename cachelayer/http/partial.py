@@ -7,15 +7,14 @@ is used as far as it goes: for requests of ranges that lie in it, and as a compl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
 from cachelayer.http.fields import lines
-from cachelayer.http.messages import FieldLines, Headers, RequestHeaders, StoredResponse
-from cachelayer.http.ranges import Ranged, Span, requested, single_part
-from cachelayer.http.validation import unconditional, updated_headers
+from cachelayer.http.messages import FieldLines, StoredResponse
+from cachelayer.http.ranges import Ranged, requested, single_part
+from cachelayer.http.validation import updated_headers
 from cachelayer.http.validators import is_strong, strong_last_modified
 
 #: With more gaps than these in it, only the newest part is kept.
@@ -66,17 +65,6 @@ def of_206(stored: StoredResponse, max_bytes: int) -> PartialResponse | None:
         return None
     first, last, length = map(int, match.groups())
     return _part(stored, first, length, max_bytes) if last - first + 1 == len(stored.body) else None
-
-
-def of_cut_200(stored: StoredResponse, length: int, max_bytes: int) -> PartialResponse | None:
-    """Return a 200 whose body ended early as a part, or None: as `of_206`, or it is not that.
-
-    Args:
-        stored: the 200, with what there was of its body.
-        length: what its Content-Length said.
-        max_bytes: wholes that are longer are not collected.
-    """
-    return _part(stored, 0, length, max_bytes) if stored.status == 200 and len(stored.body) < length else None
 
 
 def _part(stored: StoredResponse, first: int, length: int, max_bytes: int) -> PartialResponse | None:
@@ -150,30 +138,3 @@ def ranged_partial(partial: PartialResponse, method: str, fields: FieldLines) ->
             part = piece[start - offset : stop - offset]
             return single_part(partial.response, spans[0], partial.length, part)
     return None
-
-
-def completing_headers(request_headers: RequestHeaders, partial: PartialResponse) -> Headers | None:
-    """Return the fields of a request for what is missing, or None: there is more than one gap, so ask for all of it.
-
-    If-Range makes the origin send the whole where it has another version by now (RFC 9110, section 13.1.5).
-
-    Args:
-        request_headers: the client's fields; its own conditions and Range are left out.
-        partial: what is there.
-    """
-    gaps = list(_gaps(partial))
-    validator = _strong_validator(partial.response)
-    if len(gaps) != 1 or validator is None:
-        return None
-    wanted = b"bytes=%d-%d" % (gaps[0][0], gaps[0][1] - 1)
-    return (*unconditional(request_headers), (b"range", wanted), (b"if-range", validator))
-
-
-def _gaps(partial: PartialResponse) -> Iterator[Span]:
-    end = 0
-    for offset, piece in partial.pieces:
-        if end < offset:
-            yield end, offset
-        end = offset + len(piece)
-    if end < partial.length:
-        yield end, partial.length

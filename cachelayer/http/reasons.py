@@ -122,6 +122,10 @@ class Reason(StrEnum):
         ),
     )
     EVENT_STREAM = "EVENT-STREAM", "The response is a stream of events, which has no end."
+    STREAMED = (
+        "STREAMED",
+        "It is the first stream of a view that runs in a thread; those who wait for it may hold the threads it needs.",
+    )
     UNENCODABLE = "UNENCODABLE", "What the view returned is no value that can be stored."
     NO_FRESHNESS = (
         "NO-FRESHNESS",

@@ -63,6 +63,11 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     said: Instructions | None = None
 
     @property
+    def partial(self) -> bool:
+        """Whether it is a part that was asked for, to be kept with other parts."""
+        return self.head.status == 206 and b"range" in self.plan.fields
+
+    @property
     def initial_age(self) -> float:
         """The response's corrected age when it came, in seconds."""
         return corrected_initial_age(self.fields, self.request_time, self.response_time)
@@ -176,7 +181,7 @@ def _rule(case: Exchange) -> Reason | None:
 
 def _range(case: Exchange) -> Reason | None:
     """A part is no answer to others, and some applications give one with status 200."""
-    return Reason.RANGE if b"range" in case.plan.fields else None
+    return Reason.RANGE if b"range" in case.plan.fields and not case.partial else None
 
 
 def _said_no_store(case: Exchange) -> Reason | None:
@@ -196,7 +201,8 @@ def _trailers(case: Exchange) -> Reason | None:
 def _status(case: Exchange) -> Reason | None:
     """Section 3: the status is final; parts and confirmations are not answers."""
     status = case.head.status
-    return None if 200 <= status <= 599 and status not in _PARTIAL else Reason.STATUS
+    final = 200 <= status <= 599 and (status not in _PARTIAL or case.partial)
+    return None if final else Reason.STATUS
 
 
 def _no_store(case: Exchange) -> Reason | None:

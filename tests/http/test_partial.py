@@ -12,9 +12,7 @@ from cachelayer.http.partial import (
     PartialResponse,
     combine,
     completed,
-    completing_headers,
     of_206,
-    of_cut_200,
     ranged_partial,
 )
 from tests.http.support import admitted, date, headers
@@ -87,19 +85,6 @@ def test_a_206_is_stored_as_a_part_of_a_200():
 def test_what_cannot_be_combined_is_no_part(status, lines, body):
     """Section 3.4: parts must share a strong validator, and have a place in the whole."""
     assert of_206(entry(status, *lines, body=body), 1000) is None
-
-
-def test_a_200_that_was_cut_is_its_beginning():
-    """Section 3.3: a response is incomplete if its body is shorter than its Content-Length."""
-    cut = entry(200, 'ETag: "1"', "Content-Length: 10", body=b"012")
-    made = of_cut_200(cut, 10, 1000)
-    assert made is not None
-    assert (made.pieces, made.length) == (((0, b"012"),), 10)
-    assert of_cut_200(cut, 3, 1000) is None
-    assert of_cut_200(cut, 10, 9) is None
-    assert of_cut_200(entry(200, body=b"012"), 10, 1000) is None
-    assert of_cut_200(entry(200, 'ETag: "1"', body=b""), 10, 1000) is None
-    assert of_cut_200(entry(404, 'ETag: "1"', body=b"012"), 10, 1000) is None
 
 
 @pytest.mark.parametrize(
@@ -188,23 +173,6 @@ def test_a_range_within_what_is_there_is_answered(lines, method, body):
         assert made.status == 206
         assert index(made.headers)[b"content-length"] == (b"%d" % len(made.body),)
         assert index(made.headers)[b"content-range"][0].endswith(b"/10")
-
-
-@pytest.mark.parametrize(
-    ("partial", "added"),
-    [
-        (part(0, 5), ["range: bytes=5-9", 'if-range: "1"']),
-        (part(5, 10), ["range: bytes=0-4", 'if-range: "1"']),
-        (combine(part(0, 2), part(8, 10)), ["range: bytes=2-7", 'if-range: "1"']),
-        (part(0, 9, OLD), ["range: bytes=9-9", f"if-range: {date(-3600)}"]),
-        (part(2, 8), None),
-        (part(0, 10), None),
-    ],
-)
-def test_what_is_missing_is_asked_for(partial, added):
-    """RFC 9110, section 13.1.5: the one gap, if the version is still the same; the client's own Range is left out."""
-    asked = completing_headers(headers("A: 1", "Range: bytes=0-1", "If-None-Match: *"), partial)
-    assert asked == (None if added is None else headers("A: 1", *added))
 
 
 @pytest.mark.parametrize(
