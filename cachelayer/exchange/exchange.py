@@ -62,6 +62,7 @@ from cachelayer.outcomes import Outcome
 from cachelayer.purging import forgetting
 
 if TYPE_CHECKING:
+    from cachelayer.cache import Cache
     from cachelayer.exchange.lookup import Bound
 
 logger = logging.getLogger("cachelayer.http")
@@ -97,35 +98,41 @@ class Fetched(msgspec.Struct, frozen=True):
     objection: Reason | None = None
 
 
-class Exchange(Control):
+class Exchange(Control, eq=False):
     """The state of one request that the application answers.
 
-    Args:
+    Attributes:
         bound: the middleware's ties to the cache.
         plan: of the request.
         began: when it came, by `perf_counter`.
         reuse: why the store did not answer; None where it was not asked.
         asked: when it was, in epoch seconds.
+        collecting: whether the body is still wanted.
+        is_replaced: whether the client gets what `replace` returns, and of the application's response nothing.
+        asks_again: whether the application has confirmed something else than what is stored: `ask_again`, and call it
+            once more.
+        due: what has to be driven before the head of the response goes out.
+        index: what is stored under the primary key, if those are variants.
+        stale: what is stored and stale: the application may confirm it, or it may be served where it fails.
+        twin: what would have been served, if the cache did more than watch.
+        seen: how many flights had landed when the store was asked.
+        is_background: no client waits for it, and no request is counted.
     """
 
-    #: Whether the body is still wanted.
-    collecting = False
-    #: Whether the client gets what `replace` returns, and of the application's response nothing.
-    is_replaced = False
-    #: Whether the application has confirmed something else than what is stored: `ask_again`, and call it once more.
-    asks_again = False
-    #: What has to be driven before the head of the response goes out.
-    due: Flow[Any] | None = None
-    #: What is stored under the primary key, if those are variants.
+    bound: Bound
+    plan: Plan
+    began: float
+    reuse: Reuse | None = None
+    asked: float = 0.0
+    collecting: bool = False
+    is_replaced: bool = False
+    asks_again: bool = False
+    due: Any = None
     index: VariantIndex | None = None
-    #: What is stored and stale: the application may confirm it, or it may be served where the application fails.
     stale: StoredResponse | None = None
-    #: What would have been served, if the cache did more than watch.
     twin: StoredResponse | None = None
-    #: How many flights had landed when the store was asked.
-    seen = 0
-    #: No client waits for it, and no request is counted.
-    is_background = False
+    seen: int = 0
+    is_background: bool = False
 
     _flight: Flight | None = None
     _gate: Flight | None = None
@@ -135,18 +142,17 @@ class Exchange(Control):
     _get_plan: Plan | None = None
     _admission: Admission | None = None
     _head: ResponseHead | None = None
-    _parts: list[bytes]
-    _size = 0
-    _label = UNLABELLED
+    _parts: list[bytes] = msgspec.field(default_factory=list)
+    _size: int = 0
+    _label: str = UNLABELLED
     _written: tuple[str, ...] = ()
-    _counted = False
-    _unconditional = False
+    _counted: bool = False
+    _unconditional: bool = False
 
-    def __init__(
-        self, bound: Bound, plan: Plan, began: float, reuse: Reuse | None = None, asked: float = 0.0
-    ) -> None:
-        self.bound, self.plan, self.cache = bound, plan, bound.cache
-        self._began, self._reuse, self._asked = began, reuse, asked
+    @property
+    def cache(self) -> Cache:
+        """The cache that the middleware uses."""
+        return self.bound.cache
 
     # -- before the application is called -------------------------------------------------------------------------
 
@@ -184,7 +190,7 @@ class Exchange(Control):
         get = as_get(plan)
         if get.key is None:
             return None
-        self._get_plan, self._asked = get, self.bound.clock()
+        self._get_plan, self.asked = get, self.bound.clock()
         flight = self._flight = self.bound.flights.alone(self.bound.cache.key(get.key))
         tags = self.bound.expected_tags(get)
         self.bound.storage.watch(flight)
@@ -274,9 +280,9 @@ class Exchange(Control):
             self._parts, self._size = [], 0
         else:
             self._refuse(admission.reason)
-        if self._reuse is None:
+        if self.reuse is None:
             return None
-        headers = forwarded_headers(plan, self._reuse, admission)
+        headers = forwarded_headers(plan, self.reuse, admission)
         return None if headers is head.headers else headers
 
     def replace(self) -> Flow[Answer]:
@@ -288,12 +294,12 @@ class Exchange(Control):
             return (yield from self._instead(stale, head.status, f"status {head.status}"))
         made = self._updated(stale, head)
         if made.stays:
-            yield from self._try_to_keep(made.response, perf_counter() - self._began)
+            yield from self._try_to_keep(made.response, perf_counter() - self.began)
         elif made.reason not in _OF_THE_REQUEST:
             yield from self._forget()
         self.bound.engine.resting.discard(self.plan.key or "")
         self._label = stale.label or self._label
-        forward = (self._reuse and self._reuse.forward) or Forward.STALE
+        forward = (self.reuse and self.reuse.forward) or Forward.STALE
         given = answer_confirmed(made.response, self.plan, forward, now, head, stored=made.stays)
         yield from self._over(Outcome.REVALIDATED, size=len(given.body))
         return given
@@ -348,7 +354,7 @@ class Exchange(Control):
             self.give_up(made)
             return
         self.collecting, self._parts = False, []
-        seconds = perf_counter() - self._began
+        seconds = perf_counter() - self.began
         if self.twin is not None:
             self._compare(self.twin, body)
         self._count(Outcome.MISS, seconds)
@@ -360,6 +366,9 @@ class Exchange(Control):
 
     def end(self, env: Mapping[str, Any], error: BaseException | None = None) -> Flow[None] | None:
         """Let go of everything, and count the request if nothing did so far; return what is to be driven, or None."""
+        if self._counted and self._flight is None and self._gate is None and self._leased is None:
+            self.collecting = False
+            return None
         self.collecting = False
         if not self._counted:
             if self._admission is None:
@@ -475,7 +484,7 @@ class Exchange(Control):
                 return None
             # The application has failed just now, for the request that this one waited for.
             return (yield from self._instead(self.stale, None, "", failed=False))
-        forward = None if self._reuse is None else self._reuse.forward
+        forward = None if self.reuse is None else self.reuse.forward
         self._label = found.label or UNLABELLED
         if collapsed and forward is not None:
             given, outcome = answer_collapsed(found, plan, forward, now), Outcome.COLLAPSED
@@ -509,7 +518,7 @@ class Exchange(Control):
         """Take the fence; a flight of one's own stands beside a gate that is not for the primary key."""
         bound = self.bound
         place = bound.cache.key(self.plan.key or "")
-        gate, self._asked = self._gate, bound.clock()
+        gate, self.asked = self._gate, bound.clock()
         self._flight = gate if gate is not None and gate.key == place else bound.flights.alone(place)
         fencing = self._fence()
         if fencing is not None:
@@ -559,7 +568,7 @@ class Exchange(Control):
         if get is None or flight is None or not post_answers_get(self.plan.request, head):
             return
         outcome, reason = self._undecided()
-        self._count(outcome, perf_counter() - self._began, reason=reason)
+        self._count(outcome, perf_counter() - self.began, reason=reason)
         self.plan, self._flight = get, None
         self._label = self.bound.caching.label("GET", env)
         admission = self._admission = self._wanted(self._admit(head, None))
@@ -591,7 +600,7 @@ class Exchange(Control):
     def _admit(self, head: ResponseHead, objection: Reason | None) -> Admission:
         if objection is not None:
             return Admission(objection, head)
-        asked, now, said = self._asked, self.bound.clock(), self._instructions()
+        asked, now, said = self.asked, self.bound.clock(), self._instructions()
         plan = self.plan if self.conditions is None else without_conditions(self.plan)
         try:
             made = admit(plan, head, request_time=asked, response_time=now, label=self._label, said=said)
@@ -614,7 +623,7 @@ class Exchange(Control):
     def _updated(self, stale: StoredResponse, head: ResponseHead) -> Update:
         """Return the stored response as a 304, or a response to HEAD, leaves it."""
         plan = self.plan if self.conditions is None else without_conditions(self.plan)
-        asked, now, said = self._asked, self.bound.clock(), self._instructions()
+        asked, now, said = self.asked, self.bound.clock(), self._instructions()
         return update(plan, stale, head, request_time=asked, response_time=now, said=said)
 
     def _instructions(self) -> Instructions | None:
@@ -763,7 +772,7 @@ class Exchange(Control):
 
     def _over(self, outcome: Outcome, *, reason: str = "", size: int = 0) -> Flow[None]:
         """Count a request that the cache has answered after all, and let go of everything."""
-        self._count(outcome, perf_counter() - self._began, reason=reason, size=size)
+        self._count(outcome, perf_counter() - self.began, reason=reason, size=size)
         yield from self._landed()
 
     def _undecided(self) -> tuple[Outcome, str]:
@@ -782,7 +791,7 @@ class Exchange(Control):
 
     def _settle(self, outcome: Outcome, reason: str) -> None:
         """Count the request, once, and let go of its fence."""
-        self._count(outcome, perf_counter() - self._began, reason=str(reason))
+        self._count(outcome, perf_counter() - self.began, reason=str(reason))
         self._land()
 
     def _count(self, outcome: Outcome, seconds: float, *, reason: str = "", size: int = 0) -> None:
@@ -792,7 +801,7 @@ class Exchange(Control):
         if self.is_background or self.kept_within or self._label == DASHBOARD:
             return
         bound = self.bound
-        if bound.shadow is not None and self._reuse is not None:
+        if bound.shadow is not None and self.reuse is not None:
             would_be = outcome if self.twin is None else Outcome.HIT
             bound.shadow.routes.counters(self._label).record(would_be, seconds=seconds, reason=reason)
             outcome = Outcome.BYPASS

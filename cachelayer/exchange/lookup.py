@@ -40,7 +40,7 @@ from cachelayer.http import (
     plan_lookup,
     variant_of,
 )
-from cachelayer.http.reuse import ABSENT, SHADOWED, STALE
+from cachelayer.http.reuse import ABSENT, GATEWAY_TIMEOUT, SHADOWED, STALE
 from cachelayer.http.vary import nominate, variant_key
 from cachelayer.outcomes import SERVED, Outcome
 from cachelayer.values.numbers import RESPONSE
@@ -288,7 +288,7 @@ class Bound:
         exchange.index, exchange.seen = index, seen
         if isinstance(found, StoredResponse):
             if reuse.answers:
-                exchange.twin = found
+                exchange.twin = None if reuse is GATEWAY_TIMEOUT else found
             elif reuse.selected and self.shadow is None:
                 if now < found.error_until and self.engine.resting.has(plan.key or ""):
                     # The application has failed a moment ago: it is left alone.

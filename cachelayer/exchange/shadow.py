@@ -26,6 +26,8 @@ MOST_DIFFERENCES: Final = 100
 _EXPECTED: Final = frozenset(
     {b"date", b"age", b"cache-status", b"x-request-id", b"server-timing", b"expires"}
 )
+#: Answers to a client's own condition or range.
+_OF_ONE_CLIENT: Final = frozenset({206, 304, 416})
 #: Request fields that may explain a difference.
 _CAUSES: Final = (
     b"authorization",
@@ -113,8 +115,8 @@ class Shadow:
 
 
 def _differing(twin: StoredResponse, head: ResponseHead, body: bytes | None) -> tuple[str, ...]:
-    if head.status == 304:
-        return ()  # It confirms what the client has; there is nothing to compare.
+    if head.status in _OF_ONE_CLIENT and head.status != twin.status:
+        return ()  # It confirms what the client has, or is a part of it; there is nothing to compare.
     found: list[str] = []
     if head.status != twin.status:
         found.append("status")

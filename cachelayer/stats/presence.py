@@ -23,9 +23,9 @@ from cachelayer.stats.samples import Samples
 _FEW: Final = 20_000
 _SELDOM: Final = 60.0
 _MOST_SAMPLED: Final = 20
-_MOST_KEYS: Final = 20
+_MOST_KEYS: Final = 10
 _MOST_VARIED: Final = 10
-_MOST_EXAMPLES: Final = 20
+_MOST_EXAMPLES: Final = 10
 
 _FUNCTION: Final = "function:"
 

@@ -439,7 +439,7 @@ class RouteDetail(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         route: the label.
-        keys: the most requested keys, at most 20.
+        keys: the most requested keys, at most 20; of one worker, 10.
         splits: what splits the cache, the worst first, at most 10.
         examples: sampled lookups, the latest first, at most 50.
     """

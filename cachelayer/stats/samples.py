@@ -20,13 +20,13 @@ from cachelayer.forks import ProcessLock
 from cachelayer.outcomes import Outcome
 from cachelayer.stats.report import Example
 
-_MOST_KEYS: Final = 64
+_MOST_KEYS: Final = 32
 _LONGEST_KEY: Final = 300
-_MOST_EXAMPLES: Final = 50
-_MOST_SEEN: Final = 256
+_MOST_EXAMPLES: Final = 20
+_MOST_SEEN: Final = 64
 _MOST_NAMES: Final = 40
 _LONGEST_NAME: Final = 60
-_MOST_REMAINDERS: Final = 1000
+_MOST_REMAINDERS: Final = 300
 _MOST_PARAMETERS: Final = 12
 #: Bits in which the values of one name are counted.
 _BITS: Final = 1024

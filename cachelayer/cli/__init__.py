@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     import click
 
 #: Each command, with the module that has it under its own name. A module imports more than click when it runs.
-COMMANDS: Final = {"demo": "cachelayer.demo.command", "doctor": "cachelayer.doctor"}
+COMMANDS: Final = {
+    "stats": "cachelayer.cli.figures",
+    "routes": "cachelayer.cli.figures",
+    "top": "cachelayer.cli.figures",
+    "keys": "cachelayer.cli.entries",
+    "get": "cachelayer.cli.entries",
+    "purge": "cachelayer.cli.purges",
+    "clear": "cachelayer.cli.purges",
+    "explain": "cachelayer.cli.explain",
+    "bench": "cachelayer.cli.bench",
+    "doctor": "cachelayer.doctor",
+    "demo": "cachelayer.demo.command",
+}
 
 #: What the extra `cli` installs, by the names under which it is imported.
 _EXTRA: Final = frozenset({"airportsdata", "click", "httpx", "rich", "starlette", "uvicorn"})
