@@ -24,7 +24,6 @@ from tests.functions.support import (
     PATIENCE,
     REAL_STORES,
     Background,
-    SixMethods,
     auntil,
     make_store,
     opened,
@@ -32,8 +31,7 @@ from tests.functions.support import (
     until,
     waiters,
 )
-
-__all__ = ["SixMethods"]
+from tests.functions.support import SixMethods as SixMethods  # noqa: PLC0414 - for others, who know it from here
 
 SHELLS: Final = ("asgi", "wsgi")
 STORES: Final = ("memory", "six methods")
@@ -121,7 +119,7 @@ atexit.register(lambda: _loop.get_loop().close())
 
 def _start_anew() -> None:
     """Use a loop of its own in a forked child: both would wait at the same place of the system."""
-    global _loop
+    global _loop  # noqa: PLW0603 - the one for all tests
     _loop = asyncio.Runner()
 
 
@@ -170,7 +168,9 @@ class Site:
         self._lock = threading.Lock()
         self._asked_for: set[str] = set()
         self.store = backend or make_store(store, self.clock)
-        self.cache = Cache(self.store, clock=self.clock, namespace=namespace)
+        # A busy machine is no failing server.
+        deadline = PATIENCE if store in REAL_STORES else None
+        self.cache = Cache(self.store, clock=self.clock, namespace=namespace, deadline=deadline)
         self._origin, self._name, self._content = origin, route, b""
         middleware: Any = AsgiMiddleware if shell == "asgi" else WsgiMiddleware
         app = self._asgi if shell == "asgi" else self._wsgi
@@ -447,4 +447,6 @@ def _sites(shell: str, store: str) -> Iterator[Callable[..., Site]]:
     yield make
     for one in made:
         one.settle()
-        assert one.is_clear(), "a request is noted as under way, and none is"
+        computing = one.cache.engine.flights.computing
+        assert not computing.under_way, f"noted as under way: {[*computing.flying, *computing.lone]}"
+        assert one.is_clear(), "a turn was not given back"

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from cachelayer import CacheEvent, EventKind, Outcome
-from cachelayer.events import Listeners
+from cachelayer.events import Listeners, log_event
 
 
 def test_the_kinds_of_events():
@@ -87,3 +87,15 @@ def test_a_listener_that_adds_another_does_not_disturb_the_round():
     assert told == []
     listeners.emit(CacheEvent(kind=EventKind.HIT))
     assert len(told) == 1
+
+
+def test_events_can_be_logged(caplog):
+    """Obs 5: by a listener, to `cachelayer.events`, each with its details; a failure is a warning."""
+    with caplog.at_level(logging.DEBUG, logger="cachelayer.events"):
+        log_event(CacheEvent(kind=EventKind.HIT, route="app.f", key="k", outcome=Outcome.HIT))
+        log_event(CacheEvent(kind=EventKind.FAILED, route="app.f", reason="ValueError()"))
+    told = [(record.name, record.levelname, record.getMessage()) for record in caplog.records]
+    assert told == [
+        ("cachelayer.events", "DEBUG", "hit route=app.f key=k outcome=hit"),
+        ("cachelayer.events", "WARNING", "failed route=app.f reason=ValueError()"),
+    ]

@@ -1,16 +1,16 @@
-"""The server programs that tests talk to, named as commands: Debian calls their packages the same."""
+"""The programs that tests talk to, servers and a browser, named as commands: Debian calls their packages the same."""
 
 import os
 import shutil
 import subprocess
 from typing import Final
 
-SERVERS: Final = ("redis-server", "memcached")
+PROGRAMS: Final = ("redis-server", "memcached", "chromium")
 
 
 def missing() -> list[str]:
     """Return the programs that are not on PATH."""
-    return [name for name in SERVERS if shutil.which(name) is None]
+    return [name for name in PROGRAMS if shutil.which(name) is None]
 
 
 def remedy(names: list[str]) -> str:

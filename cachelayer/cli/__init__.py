@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,8 @@ _EXTRA: Final = frozenset({"airportsdata", "click", "httpx", "rich", "starlette"
 
 def main() -> None:
     """Run the command line. Exits with 2 where something that it needs is not installed."""
+    # What goes wrong is said by the commands themselves.
+    logging.getLogger("cachelayer").addHandler(logging.NullHandler())
     try:
         make_group()(prog_name="cachelayer")
     except ModuleNotFoundError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any, Final
 
 import click
@@ -48,16 +47,10 @@ def keys(*, place: Place, pattern: str, limit: int, as_json: bool) -> None:
 
 
 def _scan(cache: Cache, pattern: str) -> Iterator[str]:
-    """Yield the keys of the cache's namespace, without that."""
+    """Return the keys of the cache's namespace, without that."""
     space = cache.key("")
     quoted = "".join(f"[{character}]" if character in _SPECIAL else character for character in space)
-    with closing(_as_generator(cache.backend.scan(quoted + pattern))) as found:
-        for key in found:
-            yield key.removeprefix(space)
-
-
-def _as_generator(found: Iterator[str]) -> Iterator[str]:
-    yield from found
+    return (key.removeprefix(space) for key in cache.backend.scan(quoted + pattern))
 
 
 @click.command()
@@ -81,7 +74,7 @@ def get(*, place: Place, key: str, with_value: bool, as_json: bool) -> None:
     table = make_table(("", ""))
     table.show_header = False
     for name, told in found.items():
-        table.add_row(name.replace("_", " "), _told(name, told))
+        table.add_row(name.removesuffix("_bytes").replace("_", " "), _told(name, told))
     make_console().print(table)
 
 
@@ -169,6 +162,6 @@ def _told(name: str, told: Any) -> str:
         return seconds(told)
     if name.endswith("_bytes"):
         return size(told)
-    if isinstance(told, list):
+    if name in {"tags", "variants"}:
         return ", ".join(map(plain, told)) or "none"
     return plain(told)

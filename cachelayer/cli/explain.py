@@ -62,7 +62,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.argument("url")
-@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Send this field, too.")
+@click.option(
+    "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Send this field, too."
+)
 @click.option("--cache-name", default="cachelayer", show_default=True, help="As cache_status= names it.")
 @click.option("--timeout", type=click.FloatRange(0.1), default=30.0, show_default=True, help="In seconds.")
 @takes_json
@@ -81,7 +83,9 @@ def _fields(headers: Iterable[str]) -> list[tuple[str, str]]:
     for header in headers:
         name, colon, value = header.partition(":")
         if not colon or not name.strip():
-            raise click.BadParameter(f"{name!r} has no value: write it as 'Name: value'", param_hint="--header")
+            raise click.BadParameter(
+                f"{name!r} has no value: write it as 'Name: value'", param_hint="--header"
+            )
         fields.append((name.strip(), value.strip()))
     return fields
 
@@ -184,18 +188,23 @@ def _sentences(found: dict[str, Any], answer: str) -> Iterable[str]:
         yield "The cache made the answer by itself."
     else:
         yield "The application was asked."
-        yield _FORWARDED[Forward(forward)] if forward in set(Forward) else _OTHERS.get(forward, f"fwd={forward}")
+        yield (
+            _FORWARDED[Forward(forward)]
+            if forward in set(Forward)
+            else _OTHERS.get(forward, f"fwd={forward}")
+        )
     if detail:
         yield f"{detail}: {_meaning(detail)}"
     if answer == "miss":
-        yield "It is stored: the next request like this one is a hit." if found.get("stored") else "It is not stored."
+        yield (
+            "It is stored: the next request like this one is a hit."
+            if found.get("stored")
+            else "It is not stored."
+        )
 
 
 def _meaning(detail: str) -> str:
-    try:
-        return Reason(detail).explanation
-    except ValueError:
-        return "no word of this cache."
+    return next((each.explanation for each in Reason if each.value == detail), "no word of this cache.")
 
 
 def _told(name: str, value: str) -> str:

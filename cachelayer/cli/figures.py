@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _takes_window = click.option(
     "--window", default="1h", show_default=True, help="Of which time, such as 15m, 1h, 24h, 7d."
 )
-_SORTS: Final = {
+_SORTS: Final[dict[str, Callable[[RouteReport], Any]]] = {
     "requests": lambda row: -row.requests,
     "hit": lambda row: row.hit_rate,
     "saved": lambda row: -row.saved_seconds,
@@ -133,7 +134,9 @@ def _summary(report: Report) -> Table:
 
 
 def _backends(report: Report) -> Table:
-    table = make_table(("store", "kind", ">hits", ">misses", ">entries", ">size", ">full", ">errors", "state"))
+    table = make_table(
+        ("store", "kind", ">hits", ">misses", ">entries", ">size", ">full", ">errors", "state")
+    )
     for store in report.backends:
         state = "up" if store.health is None or store.health.state == "closed" else "away"
         table.add_row(
@@ -151,7 +154,16 @@ def _backends(report: Report) -> Table:
 
 
 def _routes(rows: list[RouteReport]) -> Table:
-    names = (">requests", ">hit rate", ">coverage", ">hit 95 %", ">origin 95 %", ">saved", ">entries", ">errors")
+    names = (
+        ">requests",
+        ">hit rate",
+        ">coverage",
+        ">hit 95 %",
+        ">origin 95 %",
+        ">saved",
+        ">entries",
+        ">errors",
+    )
     table = make_table(("route", *names, "why not stored"))
     for row in rows:
         rate = row.hit_rate

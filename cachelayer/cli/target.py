@@ -9,7 +9,7 @@ import functools
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 from urllib.parse import urlsplit
 
 import click
@@ -149,7 +149,7 @@ class _Api:
         self._http = httpx.Client(base_url=url.rstrip("/") + "/api/", headers=fields, timeout=_PATIENCE)
         self._errors = httpx.HTTPError
 
-    def __enter__(self) -> _Api:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -159,25 +159,27 @@ class _Api:
         return msgspec.convert(self._ask("GET", "report", params={"window": window}), Report)
 
     def purge(self, target: Target, *, dry_run: bool) -> Done:
+        # Needed unless --token is what lets us in; it is for this user alone.
+        token = self._ask("GET", "session").get("csrf_token", "")
         fields = {**msgspec.to_builtins(target), "dry_run": dry_run}
-        return msgspec.convert(self._ask("POST", "purge", json=fields), Done)
+        return msgspec.convert(self._ask("POST", "purge", json=fields, headers={"X-CSRF-Token": token}), Done)
 
-    def _ask(self, method: str, path: str, **more: Any) -> Any:
+    def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         try:
             response = self._http.request(method, path, **more)
         except self._errors as error:
             raise FailureError(f"{self._http.base_url} cannot be reached: {error}") from error
         try:
-            found = msgspec.json.decode(response.content)
+            found = msgspec.json.decode(response.content, type=dict[str, Any])
         except msgspec.DecodeError:
-            found = None
-        if not response.is_success or not isinstance(found, dict):
+            found = {}
+        if not response.is_success or not found:
             raise FailureError(_refusal(str(self._http.base_url), response.status_code, found))
         return found
 
 
-def _refusal(url: str, status: int, found: Any) -> str:
-    said = found.get("error") if isinstance(found, dict) else None
+def _refusal(url: str, status: int, found: dict[str, Any]) -> str:
+    said = found.get("error")
     advice = ": give a token as --token" if status == 401 else "" if said else ": is this a dashboard's URL?"
     return f"{url} answered {status}{f', {said}' if said else ''}{advice}"
 

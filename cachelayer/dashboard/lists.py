@@ -31,7 +31,11 @@ def advice(report: Report, state: State) -> Markup:
         else None
     )
     return panel(
-        "advice", "What to do next", tag("ul", found, class_="advice"), more, about="the most worthwhile first"
+        "advice",
+        "What to do next",
+        tag("ul", found, class_="advice"),
+        more,
+        about="the most worthwhile first",
     )
 
 

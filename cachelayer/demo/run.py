@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
+import webbrowser
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from cachelayer import Cache
 from cachelayer.demo import screen
 from cachelayer.demo.airports import load_airports, make_tables, store_airports
 from cachelayer.demo.app import make_app
+from cachelayer.demo.board import PATH, traffic, with_dashboard
 from cachelayer.demo.comparison import Comparison
 from cachelayer.demo.database import Database, Row
 from cachelayer.demo.report import Report
@@ -23,8 +25,13 @@ from cachelayer.demo.serving import listen, serving
 from cachelayer.demo.traffic import Visitors, to_airport
 
 
-def run(console: Console, *, requests: int, seed: int, port: int | None, once: bool) -> Report:
-    """Run the demo, and return what came of it; unless `once`, the application keeps running until Ctrl-C.
+def run(
+    console: Console, *, requests: int, seed: int, port: int | None, once: bool, opens: bool = False
+) -> Report:
+    """Run the demo, and return what came of it.
+
+    Unless `once`, there is a dashboard from the beginning, and the application keeps running, with visitors, until
+    Ctrl-C.
 
     Args:
         console: where it is shown.
@@ -32,6 +39,7 @@ def run(console: Console, *, requests: int, seed: int, port: int | None, once: b
         seed: the same seed sends the same requests.
         port: where the application is served; None takes 8000, or a free one where that is taken.
         once: end after the report.
+        opens: open the dashboard in a browser.
 
     Raises:
         PortTakenError: `port` cannot be had.
@@ -41,17 +49,26 @@ def run(console: Console, *, requests: int, seed: int, port: int | None, once: b
         airports, cache = load_airports(), Cache()
         visitors = Visitors(airports, seed)
         comparison = Comparison(console, cache, visitors.visits(requests), visitors.rush())
-        with _applications(console, airports, cache, here) as (plain, cached):
+        with _applications(console, airports, cache, here, board=not once) as (plain, cached):
+            if not once:
+                _show_dashboard(console, cached + PATH, opens=opens)
             report = comparison.run(plain, cached)
             if not once:
                 airport, trip = to_airport(airports[0]["icao"]), comparison.rush[0]
-                _keep_running(lambda: screen.show_address(console, cached, airport, trip))
+                with traffic(cached, visitors):
+                    _keep_running(lambda: screen.show_address(console, cached, airport, trip))
             return report
+
+
+def _show_dashboard(console: Console, url: str, *, opens: bool) -> None:
+    screen.show_dashboard(console, url)
+    if opens:
+        webbrowser.open(url)
 
 
 @contextmanager
 def _applications(
-    console: Console, airports: Sequence[Row], cache: Cache, here: socket
+    console: Console, airports: Sequence[Row], cache: Cache, here: socket, *, board: bool
 ) -> Generator[tuple[str, str]]:
     """Serve the application without a cache and with it, each on a database of its own; gives both addresses."""
     with (
@@ -60,10 +77,11 @@ def _applications(
         closing(Database(Path(folder) / "cached.sqlite")) as other,
     ):
         _store(console, (one, other), airports)
+        app = make_app(other, cache)
         with (
             listen(0) as there,
             serving(make_app(one, None), there) as plain,
-            serving(make_app(other, cache), here) as cached,
+            serving(with_dashboard(app, cache) if board else app, here) as cached,
         ):
             yield plain, cached
 

@@ -66,10 +66,16 @@ def show(console: Console, report: Report, rush: RushReport) -> None:
         console.print(part, highlight=False)
 
 
+def show_dashboard(console: Console, url: str) -> None:
+    """Print where the dashboard is."""
+    console.print(f"\nThe dashboard, live from now on: [bold]{url}[/]\n", highlight=False, soft_wrap=True)
+
+
 def show_address(console: Console, url: str, airport: Visit, trip: Visit) -> None:
     """Print where the application keeps running, and what to try there."""
     console.print(
-        f"\nThe application keeps running at [bold]{url}[/] until Ctrl-C. Try, and look at Cache-Status:"
+        f"\nThe application keeps running at [bold]{url}[/] until Ctrl-C, with visitors that the dashboard shows. "
+        "Try, and look at Cache-Status:"
     )
     for text, command in _to_try(url, airport, trip):
         console.print(f"[dim]# {text}[/]\n{command}", highlight=False, soft_wrap=True)
@@ -84,3 +90,5 @@ def _to_try(url: str, airport: Visit, trip: Visit) -> Iterator[tuple[str, str]]:
         f"curl -i '{url}{trip.url}' -H 'Authorization: Bearer me'",
     )
     yield "what the cache counted", f"curl {url}/stats"
+    yield "why a page is a hit or is not", f"cachelayer explain {url}{airport.url}"
+    yield "the routes, on the terminal", f"cachelayer top --api {url}/cache"

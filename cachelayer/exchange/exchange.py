@@ -47,6 +47,7 @@ from cachelayer.http import (
     update,
     writes,
 )
+from cachelayer.http.age import current_age
 from cachelayer.http.bodies import post_answers_get
 from cachelayer.http.cache_status import Forward
 from cachelayer.http.groups import invalidated_groups
@@ -299,9 +300,10 @@ class Exchange(Control, eq=False):
             yield from self._forget()
         self.bound.engine.resting.discard(self.plan.key or "")
         self._label = stale.label or self._label
+        self._note_change(stale, changed=False)
         forward = (self.reuse and self.reuse.forward) or Forward.STALE
         given = answer_confirmed(made.response, self.plan, forward, now, head, stored=made.stays)
-        yield from self._over(Outcome.REVALIDATED, size=len(given.body))
+        yield from self._over(Outcome.REVALIDATED, size=len(given.body), entry=made.response)
         return given
 
     def rescue(self, error: Exception) -> Flow[Answer] | None:
@@ -357,7 +359,9 @@ class Exchange(Control, eq=False):
         seconds = perf_counter() - self.began
         if self.twin is not None:
             self._compare(self.twin, body)
-        self._count(Outcome.MISS, seconds)
+        self._count(Outcome.MISS, seconds, entry=made)
+        if self.stale is not None:
+            self._note_change(self.stale, changed=body != self.stale.body)
         yield from self._try_to_keep(made, seconds)
         if self.plan.key is not None:
             self.bound.unshared.discard(self.plan.key)
@@ -490,7 +494,7 @@ class Exchange(Control, eq=False):
             given, outcome = answer_collapsed(found, plan, forward, now), Outcome.COLLAPSED
         else:
             given, outcome = answer(found, plan, reuse, now), reuse.outcome or Outcome.HIT
-        yield from self._over(outcome, size=len(given.body))
+        yield from self._over(outcome, size=len(given.body), entry=found)
         return given
 
     # -- inside: fences ---------------------------------------------------------------------------------------------
@@ -770,9 +774,11 @@ class Exchange(Control, eq=False):
         yield from self._over(Outcome.ERROR_HIT, reason=reason, size=len(given.body))
         return given
 
-    def _over(self, outcome: Outcome, *, reason: str = "", size: int = 0) -> Flow[None]:
+    def _over(
+        self, outcome: Outcome, *, reason: str = "", size: int = 0, entry: StoredResponse | None = None
+    ) -> Flow[None]:
         """Count a request that the cache has answered after all, and let go of everything."""
-        self._count(outcome, perf_counter() - self.began, reason=reason, size=size)
+        self._count(outcome, perf_counter() - self.began, reason=reason, size=size, entry=entry)
         yield from self._landed()
 
     def _undecided(self) -> tuple[Outcome, str]:
@@ -794,7 +800,15 @@ class Exchange(Control, eq=False):
         self._count(outcome, perf_counter() - self.began, reason=str(reason))
         self._land()
 
-    def _count(self, outcome: Outcome, seconds: float, *, reason: str = "", size: int = 0) -> None:
+    def _count(
+        self,
+        outcome: Outcome,
+        seconds: float,
+        *,
+        reason: str = "",
+        size: int = 0,
+        entry: StoredResponse | None = None,
+    ) -> None:
         if self._counted:
             return
         self._counted = True
@@ -802,10 +816,18 @@ class Exchange(Control, eq=False):
             return
         bound = self.bound
         if bound.shadow is not None and self.reuse is not None:
-            would_be = outcome if self.twin is None else Outcome.HIT
-            bound.shadow.routes.counters(self._label).record(would_be, seconds=seconds, reason=reason)
+            twin = self.twin
+            would_be, label = (
+                (outcome, self._label) if twin is None else (Outcome.HIT, twin.label or self._label)
+            )
+            bound.shadow.routes.counters(label).record(would_be, seconds=seconds, reason=reason)
             outcome = Outcome.BYPASS
-        bound.count(self.plan, self._label, outcome, seconds=seconds, reason=reason, size=size)
+        bound.count(self.plan, self._label, outcome, seconds=seconds, reason=reason, size=size, entry=entry)
+
+    def _note_change(self, stale: StoredResponse, *, changed: bool) -> None:
+        """Tell the statistics how old a response was that has been made anew, and whether that was worth it."""
+        samples = self.bound.counters(stale.label or self._label).samples
+        samples.note_change(current_age(stale, self.bound.clock()), changed=changed)
 
 
 def without_conditions(plan: Plan) -> Plan:

@@ -17,6 +17,7 @@ from cachelayer.exchange.behind import Behind
 from cachelayer.exchange.bounded import Recent, Uses, Varying
 from cachelayer.exchange.exchange import Exchange
 from cachelayer.exchange.labels import UNLABELLED
+from cachelayer.exchange.sampling import sample
 from cachelayer.flow.lookups import Lookup
 from cachelayer.flow.lookups import Policy as Keeping
 from cachelayer.flow.responses import RESPONSES
@@ -205,10 +206,20 @@ class Bound:
         self.cache.listeners.emit(CacheEvent(kind=kind, route=label, key=key, **what))
 
     def count(
-        self, plan: Plan, label: str, outcome: Outcome, *, seconds: float, reason: str = "", size: int = 0
+        self,
+        plan: Plan,
+        label: str,
+        outcome: Outcome,
+        *,
+        seconds: float,
+        reason: str = "",
+        size: int = 0,
+        entry: StoredResponse | None = None,
     ) -> None:
-        """Count a lookup that has ended."""
-        self.counters(label).record(outcome, seconds=seconds, reason=reason, size=size)
+        """Count a lookup that has ended; `entry` is what was served, or will be stored."""
+        counters = self.counters(label)
+        if counters.record(outcome, seconds=seconds, reason=reason, size=size):
+            sample(counters, plan, outcome, seconds, reason, entry, self.clock())
         if self.tells:
             kind = EventKind.HIT if outcome in SERVED else EventKind.MISS
             self.tell(kind, plan, label, outcome=outcome, seconds=seconds, reason=reason)
@@ -251,9 +262,12 @@ class Bound:
         outcome = reuse.outcome
         if outcome is _HIT and not self.tells:
             # As `count` does, for most requests.
-            self.counters(label).record(_HIT, seconds=perf_counter() - began, size=len(made.body))
+            counters, seconds = self.counters(label), perf_counter() - began
+            if counters.record(_HIT, seconds=seconds, size=len(made.body)):
+                sample(counters, plan, _HIT, seconds, "", found, now)
         else:
-            self.count(plan, label, outcome or _HIT, seconds=perf_counter() - began, size=len(made.body))
+            seconds, served = perf_counter() - began, found if isinstance(found, StoredResponse) else None
+            self.count(plan, label, outcome or _HIT, seconds=seconds, size=len(made.body), entry=served)
         if reuse.refreshes and isinstance(found, StoredResponse):
             return Behind(self, plan, made, found, index, label, seen)
         return made

@@ -13,7 +13,7 @@ from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.resilience import Health, ResilientBackend
 from cachelayer.backends.table import Entry, EntryTable
 from cachelayer.backends.tiered import TieredBackend
-from cachelayer.http import StoredResponse, VariantIndex
+from cachelayer.http import PartialResponse, StoredResponse, VariantIndex
 from cachelayer.stats.pages import Present, SampledRoute, Stored, VariedCount
 from cachelayer.stats.report import BackendReport, HealthReport, KeyCount
 from cachelayer.stats.routes import RouteRegistry
@@ -92,6 +92,8 @@ class Inventory:
 def label_of(entry: Any) -> tuple[bool, str, int] | None:
     """Return whether it is a function's result, the label, and the URLs that it stands for: one, or none of its own."""
     payload = entry.payload
+    if payload.__class__ is PartialResponse:
+        payload = payload.response
     if payload.__class__ is StoredResponse:
         return False, payload.label, int(not payload.vary)
     if payload.__class__ is VariantIndex:

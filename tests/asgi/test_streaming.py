@@ -150,7 +150,7 @@ async def test_a_cancelled_request_stores_nothing_and_stays_cancelled():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert server.outcomes == {"uncacheable": 1}
-    assert not server.middleware._caching.bind().flights._computing.under_way
+    assert not server.middleware._caching.bind().flights.computing.under_way
 
 
 @pytest.mark.parametrize(

@@ -108,19 +108,62 @@ SHOWN = {
         GET /notes/{{name}} | hit 1 | miss 2 | bypass 0
         PUT /notes/{{name}} | hit 0 | miss 0 | bypass 1
     """,
+    "litestar_app": f"""
+        {{'pen': 3}} | {MISS}
+        {{'pen': 3}} | {HIT}
+        {{'pen': 4}} | {MISS}
+        GET /prices/{{article}} | hit 1 | miss 2 | bypass 0
+        PUT /prices/{{article}} | hit 0 | miss 0 | bypass 1
+    """,
+    "quart_app": f"""
+        /primes/20000 200 | {MISS}
+        /primes/20000 200 | {HIT}
+        /nothing 404 | cachelayer; fwd=uri-miss; detail=NO-FRESHNESS
+        GET /primes/<int:limit> | hit 1 | miss 1 | uncacheable 0
+        <unmatched> | hit 0 | miss 0 | uncacheable 1
+    """,
     "flask_app": f"""
         /primes/20000 | {MISS}
         /primes/20000 | {HIT}
-        /count/20000 | cachelayer; fwd=uri-miss; detail=NO-FRESHNESS
-        /count/20000 | cachelayer; fwd=uri-miss; detail=NO-FRESHNESS
-        GET /count/<int:limit> | hit rate 0%
+        /count/20000 | {MISS}
+        /count/20000 | {HIT}
+        GET /count/<int:limit> | hit rate 50%
         GET /primes/<int:limit> | hit rate 50%
-        __main__.primes | hit rate 67%
+        __main__.primes | hit rate 50%
+    """,
+    "bottle_app": f"""
+        two bottles | {MISS}
+        two bottles | {HIT}
+        milk | {MISS}
+        milk | {HIT}
+        three bottles
+        GET /notes/<name> | hit 1 | miss 2 | bypass 0
+        GET /list | hit 1 | miss 1 | bypass 0
+        PUT /notes/<name> | hit 0 | miss 0 | bypass 1
+    """,
+    "falcon_app": f"""
+        two bottles | {MISS}
+        two bottles | {HIT}
+        three bottles
+        GET /notes/{{name}} | hit 1 | miss 2 | bypass 0
+        PUT /notes/{{name}} | hit 0 | miss 0 | bypass 1
     """,
     "django_app": f"""
         2262 primes | {MISS}
         2262 primes | {HIT}
         GET /primes/<int:limit> | hit rate 0.5
+    """,
+    "reverse_proxy_asgi": f"""
+        /news | request 1 | {MISS}
+        /news | request 1 | {HIT}
+        /cart | request 2 | cachelayer; fwd=uri-miss; detail=NO-STORE
+        /cart | request 3 | cachelayer; fwd=uri-miss; detail=NO-STORE
+    """,
+    "reverse_proxy_wsgi": f"""
+        /news | request 1 | {MISS}
+        /news | request 1 | {HIT}
+        /cart | request 2 | cachelayer; fwd=uri-miss; detail=NO-STORE
+        /cart | request 3 | cachelayer; fwd=uri-miss; detail=NO-STORE
     """,
     "own_backend": f"""
         [2, 3, 5, 7, 11, 13, 17, 19, 23, 29] [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]

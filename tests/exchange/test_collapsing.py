@@ -12,7 +12,7 @@ from cachelayer.http import Rule
 from cachelayer.testing import FakeClock
 from cachelayer.testing.crowds import in_processes
 from tests.asgi.support import Server, body, scope, start
-from tests.functions.support import Background, Gate, auntil, until
+from tests.functions.support import Background, auntil, until
 from tests.functions.test_distributed import Log
 from tests.servers.processes import wait_until
 from tests.shells import SHELLS, Reply, Site, numbered
@@ -28,7 +28,7 @@ def bodies(answers):
 
 
 def test_a_hundred_misses_call_the_application_once(any_site):
-    """They all get what it gave to one of them. [http 17]"""
+    """They all get what it gave to one of them [http 17]."""
     it = any_site(lambda asked: Reply([FRESH], b"%d" % it.calls, when=lambda: it.waiting == 99))
     answers = it.crowd(*CROWD)
     assert bodies(answers) == {b"1"}
@@ -41,7 +41,7 @@ def test_a_hundred_misses_call_the_application_once(any_site):
 
 
 def test_a_hundred_revalidations_ask_the_application_once(any_site):
-    """One has it confirmed for all. [http 13, 17]"""
+    """One has it confirmed for all [http 13, 17]."""
 
     def origin(asked):
         if "if-none-match" not in asked.headers:
@@ -56,7 +56,7 @@ def test_a_hundred_revalidations_ask_the_application_once(any_site):
 
 
 def test_those_who_wait_are_answered_as_they_asked(site):
-    """A part, or that they have it. [http 12, 17]"""
+    """A part, or that they have it [http 12, 17]."""
     it = site(lambda asked: Reply([FRESH, 'ETag: "v"'], b"body", when=lambda: it.waiting == 1))
     answers = it.crowd(("/a",), ("/a", 'If-None-Match: "v"'))
     assert sorted(answer.status for answer in answers) == [200, 304]
@@ -65,11 +65,17 @@ def test_those_who_wait_are_answered_as_they_asked(site):
 
 @pytest.mark.parametrize(
     "lines",
-    [["Cache-Control: private"], ["Cache-Control: no-store"], [], [FRESH, "Set-Cookie: a=b"], [FRESH, "Vary: *"]],
+    [
+        ["Cache-Control: private"],
+        ["Cache-Control: no-store"],
+        [],
+        [FRESH, "Set-Cookie: a=b"],
+        [FRESH, "Vary: *"],
+    ],
     ids=["private", "no-store", "silent", "a cookie", "varies by all"],
 )
 def test_what_is_not_to_be_shared_is_not_given_to_those_who_waited(any_site, lines):
-    """They go to the application, all at the same time; and who comes next does not wait. [http 17]"""
+    """They go to the application, all at the same time; and who comes next does not wait [http 17]."""
     everybody = 11
 
     def origin(asked):
@@ -87,7 +93,7 @@ def test_what_is_not_to_be_shared_is_not_given_to_those_who_waited(any_site, lin
 
 
 def test_after_a_while_requests_wait_again(site, monkeypatch):
-    """And at once, where a response was stored. [http 17]"""
+    """And at once, where a response was stored [http 17]."""
     it = site(lambda asked: Reply([FRESH] if it.calls > 1 else [], b"%d" % it.calls, when=_when(it)))
     it.get()
     it.get()
@@ -111,9 +117,9 @@ def _when(it):
     ids=["bearer", "basic", "session", "two cookies"],
 )
 def test_alice_and_bob_get_their_own(any_site, lines):
-    """Though they ask at the same time, and the response says nothing about it. [http 17, security]"""
+    """Though they ask at the same time, and the response says nothing about it [http 17, security]."""
     names = [f"name{number}" for number in range(10)]
-    asked = [tuple(["/a", *(line % name for line in lines)]) for name in names]
+    asked = [("/a", *(line % name for line in lines)) for name in names]
 
     def origin(asked):
         who = asked.headers.get("authorization") or asked.headers.get("cookie") or "nobody"
@@ -128,7 +134,7 @@ def test_alice_and_bob_get_their_own(any_site, lines):
 
 @pytest.mark.parametrize("names", [("alice", "bob"), ("alice", "")], ids=["two", "one and nobody"])
 def test_who_varies_is_not_given_anothers(any_site, names):
-    """The leader's response turns out to vary: who waited looks by its own fields. [http 9, 17]"""
+    """The leader's response turns out to vary: who waited looks by its own fields [http 9, 17]."""
 
     def origin(asked):
         when = (lambda: it.waiting == 3) if it.calls == 1 else None
@@ -141,8 +147,7 @@ def test_who_varies_is_not_given_anothers(any_site, names):
 
 
 def test_variants_that_are_known_wait_each_for_its_own(any_site):
-    """A hundred requests for four variants call the application four times. [http 9, 17]"""
-
+    """A hundred requests for four variants call the application four times [http 9, 17]."""
     full = []
 
     def all_wait():
@@ -166,7 +171,7 @@ def test_variants_that_are_known_wait_each_for_its_own(any_site):
 
 
 def test_a_leader_that_fails_is_followed_by_another(any_site):
-    """Its client gets the error; of the others one leads, and the rest have its response. [http 17]"""
+    """Its client gets the error; of the others one leads, and the rest have its response [http 17]."""
 
     def origin(asked):
         if it.calls == 1:
@@ -186,7 +191,7 @@ def _raises():
 
 
 def test_an_error_before_the_response_lets_another_lead(any_site):
-    """Nothing is left behind. [http 17]"""
+    """Nothing is left behind [http 17]."""
     it = any_site(numbered(FRESH))
     good = it._origin
 
@@ -202,14 +207,14 @@ def test_an_error_before_the_response_lets_another_lead(any_site):
 
 
 def test_a_slow_body_is_waited_for(site):
-    """Those who wait get it whole, once it is whole. [http 17, 19]"""
+    """Those who wait get it whole, once it is whole [http 17, 19]."""
     it = site(lambda asked: Reply([FRESH], iter([b"a", lambda: it.waiting == 9, b"b"])))
     assert bodies(it.crowd(*[("/a",)] * 10)) == {b"ab"}
     assert it.calls == 1
 
 
 def test_who_has_waited_long_enough_goes_on_alone(any_site):
-    """`collapse_timeout` says how long; and who comes after does not wait for the slow one. [http 17]"""
+    """`collapse_timeout` says how long; and who comes after does not wait for the slow one [http 17]."""
     ended = []
 
     def origin(asked):
@@ -232,7 +237,7 @@ def test_who_has_waited_long_enough_goes_on_alone(any_site):
 
 
 def test_a_purge_wins_over_one_that_was_set_aside(any_site):
-    """Nobody waits for the slow one any more, and yet it is fenced off. [http 17, 25]"""
+    """Nobody waits for the slow one any more, and yet it is fenced off [http 17, 25]."""
     ended = []
     it = any_site(
         lambda asked: Reply(
@@ -253,21 +258,27 @@ def test_a_purge_wins_over_one_that_was_set_aside(any_site):
 
 def _alone(it):
     asked = it._asked("/a", (), "GET", "http")
-    return (lambda: it._send_wsgi(*asked)) if it.shell == "wsgi" else lambda: asyncio.run(it._send_asgi(*asked))
+    return (
+        (lambda: it._send_wsgi(*asked)) if it.shell == "wsgi" else lambda: asyncio.run(it._send_asgi(*asked))
+    )
 
 
-@pytest.mark.parametrize("options", [{"collapse": False}, {"rules": [Rule(collapse=False)]}], ids=["all", "by a rule"])
+@pytest.mark.parametrize(
+    "options", [{"collapse": False}, {"rules": [Rule(collapse=False)]}], ids=["all", "by a rule"]
+)
 def test_collapsing_can_be_switched_off(any_site, options):
-    """For a middleware, or by a rule. [http 17, 24]"""
+    """For a middleware, or by a rule [http 17, 24]."""
     it = any_site(lambda asked: Reply([FRESH], b"x", when=lambda: it.calls == 5), **options)
     it.crowd(*[("/a",)] * 5)
     assert it.calls == 5
 
 
 def test_a_rule_can_switch_it_on(site):
-    """Where the middleware says no. [http 17, 24]"""
+    """Where the middleware says no [http 17, 24]."""
     it = site(
-        lambda asked: Reply([FRESH], b"x", when=lambda: it.waiting == 4), collapse=False, rules=[Rule(collapse=True)]
+        lambda asked: Reply([FRESH], b"x", when=lambda: it.waiting == 4),
+        collapse=False,
+        rules=[Rule(collapse=True)],
     )
     it.crowd(*[("/a",)] * 5)
     assert it.calls == 1
@@ -275,14 +286,14 @@ def test_a_rule_can_switch_it_on(site):
 
 @pytest.mark.parametrize("line", ["Cache-Control: no-cache", "Range: bytes=0-1", "Cache-Control: no-store"])
 def test_who_asks_for_something_else_does_not_wait(site, line):
-    """A request with wishes of its own goes to the application at once. [http 5, 17]"""
+    """A request with wishes of its own goes to the application at once [http 5, 17]."""
     it = site(lambda asked: Reply([FRESH], b"x", when=lambda: it.calls == 5))
     it.crowd(*[("/a", line)] * 5)
     assert it.calls == 5
 
 
 def test_a_view_that_asks_for_its_own_page_does_not_wait_for_itself(site):
-    """The request within is answered by the application. [http 17]"""
+    """The request within is answered by the application [http 17]."""
 
     def origin(asked):
         if "x" in asked.headers:
@@ -296,7 +307,7 @@ def test_a_view_that_asks_for_its_own_page_does_not_wait_for_itself(site):
 
 
 def test_a_request_that_waited_is_no_older_for_it(site):
-    """Its response's age counts from when the application was asked. [http 3, 17]"""
+    """Its response's age counts from when the application was asked [http 3, 17]."""
 
     def origin(asked):
         if it.calls == 1:
@@ -313,7 +324,7 @@ def test_a_request_that_waited_is_no_older_for_it(site):
 
 
 def test_a_client_that_leaves_does_not_cancel_the_others():
-    """The leader's task is cancelled: one of those who wait leads, and all have their answer. [http 17]"""
+    """The leader's task is cancelled: one of those who wait leads, and all have their answer [http 17]."""
 
     async def work():
         async def app(scope, receive, send):
@@ -341,7 +352,7 @@ def test_a_client_that_leaves_does_not_cancel_the_others():
 
 
 def test_a_client_that_hangs_up_in_the_middle_leaves_the_turn_to_another():
-    """Its response is not whole; the others are not taken for those of an unshareable one. [http 17, 20]"""
+    """Its response is not whole; the others are not taken for those of an unshareable one [http 17, 20]."""
 
     async def work():
         async def app(scope, receive, send):
@@ -378,8 +389,28 @@ def test_a_client_that_hangs_up_in_the_middle_leaves_the_turn_to_another():
     asyncio.run(work())
 
 
+def test_a_crowd_that_leaves_together_leaves_nothing(any_site):
+    """Neither a turn nor anybody who waits [http 17]."""
+    it = any_site(lambda asked: Reply([FRESH], b"x", when=lambda: it.calls > 1 and not leaving))
+    leaving = True
+
+    async def work():
+        tasks = [asyncio.create_task(it._send_asgi(*it._asked("/a", (), "GET", "http"))) for _ in range(50)]
+        await auntil(lambda: it.waiting == 49)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    if it.shell == "asgi":
+        asyncio.run(work())
+        assert it.is_clear()
+    leaving = False
+    it.calls += 1
+    assert it.get().body == b"x"
+
+
 def test_whoever_is_cancelled_at_any_step_leaves_nothing(tmp_path):
-    """Over a shared store: no turn, no flight; the next request is served at once. [http 17]"""
+    """Over a shared store: no turn, no flight; the next request is served at once [http 17]."""
 
     async def work(step):
         async def app(scope, receive, send):
@@ -408,7 +439,7 @@ def test_whoever_is_cancelled_at_any_step_leaves_nothing(tmp_path):
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("kind", ["disk", "redis"])
 def test_of_four_processes_one_calls_the_application(shell, kind, tmp_path, request):
-    """A cold URL that 40 requests in four processes ask for at once. [http 17]"""
+    """A cold URL that 40 requests in four processes ask for at once [http 17]."""
     url = request.getfixturevalue("redis_server").url if kind == "redis" else ""
     log = Log(tmp_path / "log")
 
@@ -438,12 +469,18 @@ def test_of_four_processes_one_calls_the_application(shell, kind, tmp_path, requ
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_in_four_processes_what_is_not_to_be_shared_goes_to_each_client(shell, tmp_path, redis_server):
-    """Each gets its own, and none waits for the turn of another for long. [http 17]"""
+    """Each gets its own, and none waits for the turn of another for long [http 17]."""
 
     def work(number):
         clock = FakeClock()
         with RedisBackend(redis_server.url, namespace=tmp_path.name, clock=clock) as backend:
-            it = Site(shell, "redis", lambda asked: Reply([], b"%d %d" % (number, it.calls)), backend=backend, clock=clock)
+            it = Site(
+                shell,
+                "redis",
+                lambda asked: Reply([], b"%d %d" % (number, it.calls)),
+                backend=backend,
+                clock=clock,
+            )
             answers = it.crowd(*[("/a",)] * 5)
             assert not it.cache.engine.flights.computing.under_way
             return [answer.body for answer in answers]
@@ -454,7 +491,7 @@ def test_in_four_processes_what_is_not_to_be_shared_goes_to_each_client(shell, t
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_refresh_is_one_processs(shell, tmp_path, redis_server):
-    """Four processes serve a stale response; one of them brings the next. [http 16, 17]"""
+    """Four processes serve a stale response; one of them brings the next [http 16, 17]."""
     log = Log(tmp_path / "log")
 
     def site(backend, clock):

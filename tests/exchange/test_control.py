@@ -37,34 +37,34 @@ def lives(it, seconds):
 
 
 def test_a_view_gives_a_ttl(any_site):
-    """To a response that says nothing itself. [http 24]"""
+    """To a response that says nothing itself [http 24]."""
     assert lives(saying(lambda cache, asked: cache.ttl(10))(any_site), 10)
 
 
 @pytest.mark.parametrize("ttl", ["10s", 10.0])
 def test_a_views_ttl_comes_before_all_else(site, ttl):
-    """Before the response's own freshness and a rule's. [http 24]"""
+    """Before the response's own freshness and a rule's [http 24]."""
     make = saying(lambda cache, asked: cache.ttl(ttl), FRESH)
     assert lives(make(site, rules=[Rule(ttl=300, override=True)], default_ttl=400), 10)
 
 
 @pytest.mark.parametrize("directive", ["private", "no-store"])
 def test_a_views_ttl_never_shares_what_is_private(site, directive):
-    """Nor what must not be stored. [http 1, 24]"""
+    """Nor what must not be stored [http 1, 24]."""
     it = saying(lambda cache, asked: cache.ttl(10), f"Cache-Control: {directive}")(site)
     it.get()
     assert it.get().body == b"2"
 
 
 def test_a_views_ttl_never_shares_a_cookie(site):
-    """Set-Cookie is for one client. [http 7, 24]"""
+    """Set-Cookie is for one client [http 7, 24]."""
     it = saying(lambda cache, asked: cache.ttl(10), "Set-Cookie: a=b")(site)
     it.get()
     assert it.get().get("cache-status") == "cachelayer; fwd=uri-miss; detail=SET-COOKIE"
 
 
 def test_a_views_ttl_is_not_for_those_who_are_logged_in(site):
-    """What their cookie or Authorization made is theirs. [http 7, 24]"""
+    """What their cookie or Authorization made is theirs [http 7, 24]."""
     it = saying(lambda cache, asked: cache.ttl(10))(site)
     for line in ("Cookie: sessionid=1", "Authorization: Bearer x"):
         it.get("/a", line)
@@ -74,21 +74,21 @@ def test_a_views_ttl_is_not_for_those_who_are_logged_in(site):
 
 @pytest.mark.parametrize("status", [400, 405, 413, 429, 500, 503])
 def test_a_views_ttl_is_not_for_its_failure(site, status):
-    """It was said before the view failed: an error page is not kept for as long. [http 6, 24, security]"""
+    """It was said before the view failed: an error page is not kept for as long [http 6, 24, security]."""
     it = saying(lambda cache, asked: cache.ttl(10), status=status)(site)
     it.get()
     assert it.get().body == b"2"
 
 
 def test_a_views_ttl_of_0_keeps_nothing(site):
-    """Whatever else says so. [http 24]"""
+    """Whatever else says so [http 24]."""
     it = saying(lambda cache, asked: cache.ttl(0), FRESH)(site)
     it.get()
     assert it.get().body == b"2"
 
 
 def test_a_view_gives_stale_windows(site):
-    """Both of them. [http 16, 24]"""
+    """Both of them [http 16, 24]."""
     it = saying(lambda cache, asked: cache.ttl(10, stale_while_revalidate=5, stale_if_error=20))(site)
     it.get()
     it.clock.advance(12)
@@ -97,7 +97,7 @@ def test_a_view_gives_stale_windows(site):
 
 
 def test_a_view_keeps_its_response_out(any_site):
-    """The reason tells who said so. [http 24]"""
+    """The reason tells who said so [http 24]."""
     it = saying(lambda cache, asked: cache.no_store(), FRESH)(any_site)
     it.get()
     answer = it.get()
@@ -105,7 +105,7 @@ def test_a_view_keeps_its_response_out(any_site):
 
 
 def test_a_view_tags_its_response(any_site):
-    """The tags add up, with a rule's too. [http 24]"""
+    """The tags add up, with a rule's too [http 24]."""
 
     def say(cache, asked):
         cache.tag("one", "two")
@@ -119,7 +119,7 @@ def test_a_view_tags_its_response(any_site):
 
 
 def test_what_was_invalidated_by_a_tag_that_only_the_view_names_is_not_stored(any_site):
-    """Though nobody could know of it before. [http 24, 25]"""
+    """Though nobody could know of it before [http 24, 25]."""
 
     def say(cache, asked):
         if it.calls == 1:
@@ -132,7 +132,7 @@ def test_what_was_invalidated_by_a_tag_that_only_the_view_names_is_not_stored(an
 
 
 def test_what_one_view_says_is_for_its_own_response(site):
-    """The next request begins anew. [http 24]"""
+    """The next request begins anew [http 24]."""
     it = saying(lambda cache, asked: cache.no_store() if asked.path == "/a" else None, FRESH)(site)
     it.get("/a")
     it.get("/b")
@@ -140,7 +140,7 @@ def test_what_one_view_says_is_for_its_own_response(site):
 
 
 def test_without_a_middleware_nothing_happens():
-    """A view may be called by a test, or by another one. [http 24]"""
+    """A view may be called by a test, or by another one [http 24]."""
     cache = Cache()
     cache.tag("a")
     cache.ttl(1)
@@ -148,7 +148,7 @@ def test_without_a_middleware_nothing_happens():
 
 
 def test_another_caches_response_is_not_meant(site):
-    """Each cache speaks of its own. [http 24]"""
+    """Each cache speaks of its own [http 24]."""
     other = Cache()
     it = site(lambda asked: (other.no_store(), Reply([FRESH], b"x"))[1])
     it.get()
@@ -166,7 +166,7 @@ def test_another_caches_response_is_not_meant(site):
     ids=["negative", "no duration", "a negative window", "a tag that is no text"],
 )
 def test_a_mistake_is_the_views(say, error):
-    """It is raised where it was made, without a middleware too. [http 24]"""
+    """It is raised where it was made, without a middleware too [http 24]."""
     with pytest.raises(error):
         say(Cache())
 
@@ -175,7 +175,7 @@ def test_a_mistake_is_the_views(say, error):
 
 
 def test_a_response_is_stored_from_its_nth_use_on(any_site):
-    """`min_uses`: those before go to the application, and say why they are not stored. [http 18, 24]"""
+    """`min_uses`: those before go to the application, and say why they are not stored [http 18, 24]."""
     it = any_site(numbered(FRESH), rules=[Rule(min_uses=3)])
     answers = [it.get() for _ in range(4)]
     assert [answer.body for answer in answers] == [b"0", b"1", b"2", b"2"]
@@ -189,7 +189,7 @@ def test_a_response_is_stored_from_its_nth_use_on(any_site):
 
 
 def test_uses_count_for_each_url(site):
-    """Another one begins from its first. [http 24]"""
+    """Another one begins from its first [http 24]."""
     it = site(numbered(FRESH), rules=[Rule(min_uses=2)])
     for target in ("/a", "/b", "/a", "/b"):
         it.get(target)
@@ -197,14 +197,14 @@ def test_uses_count_for_each_url(site):
 
 
 def test_requests_at_the_same_time_are_uses_too(any_site):
-    """Those who waited go on. [http 17, 24]"""
+    """Those who waited go on [http 17, 24]."""
     it = any_site(numbered(FRESH), rules=[Rule(min_uses=2)])
     it.crowd(*[("/a",)] * 10)
     assert it.calls == 2
 
 
 def test_a_rules_stale_windows_begin_where_freshness_ends(site):
-    """Whoever gave that. [http 16, 24]"""
+    """Whoever gave that [http 16, 24]."""
     it = site(numbered(), rules=[Rule(ttl=60, stale_while_revalidate=10)])
     it.get()
     it.clock.advance(65)
@@ -213,7 +213,7 @@ def test_a_rules_stale_windows_begin_where_freshness_ends(site):
 
 
 def test_a_rule_by_route_gives_windows_too(site):
-    """It is known when the response starts. [http 16, 24]"""
+    """It is known when the response starts [http 16, 24]."""
     it = site(numbered(FRESH), rules=[Rule(route="GET /x", stale_while_revalidate=10)])
     it.get()
     it.clock.advance(65)

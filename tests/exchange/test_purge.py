@@ -40,10 +40,11 @@ def tagged(it_of, *lines, **options):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_purged_is_gone(any_site, kind):
-    """The application is asked anew. [http 25]"""
+    """The application is asked anew [http 25]."""
     it = tagged(any_site)
     if kind not in kinds(it):
-        return refuses(it, kind)
+        refuses(it, kind)
+        return
     it.get()
     purged = it.cache.purge(**KINDS[kind])
     assert not purged.dry_run
@@ -52,10 +53,11 @@ def test_what_is_purged_is_gone(any_site, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_purged_softly_is_stale(any_site, kind):
-    """It is served while it is refreshed. [http 16, 25]"""
+    """It is served while it is refreshed [http 16, 25]."""
     it = tagged(any_site, SWR)
     if kind not in kinds(it):
-        return refuses(it, kind)
+        refuses(it, kind)
+        return
     it.get()
     it.cache.purge(**KINDS[kind], soft=True)
     stale = it.settled()
@@ -67,7 +69,7 @@ def test_what_is_purged_softly_is_stale(any_site, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_window_a_soft_purge_has_it_confirmed(any_site, kind):
-    """It is not served by itself. [http 13, 25]"""
+    """It is not served by itself [http 13, 25]."""
 
     def origin(asked):
         confirms = "if-none-match" in asked.headers
@@ -75,7 +77,8 @@ def test_without_a_window_a_soft_purge_has_it_confirmed(any_site, kind):
 
     it = any_site(origin, rules=[Rule(tags=("t",))])
     if kind not in kinds(it):
-        return refuses(it, kind)
+        refuses(it, kind)
+        return
     it.get()
     it.cache.purge(**KINDS[kind], soft=True)
     assert it.get().status_field == "cachelayer; fwd=stale; fwd-status=304; stored"
@@ -85,10 +88,11 @@ def test_without_a_window_a_soft_purge_has_it_confirmed(any_site, kind):
 @pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_dry_run_changes_nothing(any_site, kind, soft):
-    """It only counts. [http 25]"""
+    """It only counts [http 25]."""
     it = tagged(any_site)
     if kind not in kinds(it):
-        return refuses(it, kind)
+        refuses(it, kind)
+        return
     it.get()
     assert it.cache.purge(**KINDS[kind], soft=soft, dry_run=True).dry_run
     assert it.get().status_field == "cachelayer; hit; ttl=60"
@@ -97,7 +101,7 @@ def test_a_dry_run_changes_nothing(any_site, kind, soft):
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize(("kind", "count"), [("url", 2), ("tag", 4), ("route", 4), ("prefix", 4)])
 def test_memory_counts_exactly(shell, kind, count):
-    """Responses, each variant of them: for real and dry. [http 25]"""
+    """Responses, each variant of them: for real and dry [http 25]."""
     it = Site(shell, "memory", numbered(FRESH, "Vary: X"), rules=[Rule(tags=("t",))])
     for target in ("/a", "/b"):
         for x in "12":
@@ -108,7 +112,7 @@ def test_memory_counts_exactly(shell, kind, count):
 
 
 def test_elsewhere_a_count_says_what_it_is(any_site):
-    """By tag and route None; by prefix exact; by URL what was found, not exact. [http 25]"""
+    """By tag and route None; by prefix exact; by URL what was found, not exact [http 25]."""
     it = any_site(numbered(FRESH, "Vary: X"), rules=[Rule(tags=("t",))])
     if it.cache.engine.storage.local:
         return
@@ -124,7 +128,7 @@ def test_elsewhere_a_count_says_what_it_is(any_site):
 @pytest.mark.parametrize("kind", ["url", "tag", "route", "prefix"])
 @pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
 def test_a_purge_wins_over_what_is_under_way(any_site, kind, soft):
-    """The response goes to its client, and to nobody after. [http 25]"""
+    """The response goes to its client, and to nobody after [http 25]."""
 
     def origin(asked):
         if it.calls == 1:
@@ -133,7 +137,8 @@ def test_a_purge_wins_over_what_is_under_way(any_site, kind, soft):
 
     it = any_site(origin, rules=[Rule(tags=("t",))])
     if kind not in kinds(it):
-        return refuses(it, kind)
+        refuses(it, kind)
+        return
     assert it.get().body == b"1"
     assert it.get().body == b"2"
 
@@ -141,7 +146,7 @@ def test_a_purge_wins_over_what_is_under_way(any_site, kind, soft):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
 def test_a_purge_wins_over_a_revalidation(any_site, kind, soft):
-    """Which began before it: its response is not stored as a fresh one. [http 13, 25]"""
+    """Which began before it: its response is not stored as a fresh one [http 13, 25]."""
 
     def origin(asked):
         if it.calls == 2:
@@ -151,7 +156,8 @@ def test_a_purge_wins_over_a_revalidation(any_site, kind, soft):
 
     it = any_site(origin, rules=[Rule(tags=("t",))])
     if kind not in kinds(it):
-        return refuses(it, kind)
+        refuses(it, kind)
+        return
     it.get()
     it.clock.advance(61)
     assert it.get().body == b"body"
@@ -163,7 +169,7 @@ def test_a_purge_wins_over_a_revalidation(any_site, kind, soft):
 
 @pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
 def test_a_urls_variants_go_together(any_site, soft):
-    """Whatever they vary by. [http 9, 25]"""
+    """Whatever they vary by [http 9, 25]."""
     it = any_site(numbered(FRESH, "Vary: X"))
     for x in "abc":
         it.get("/a", f"X: {x}")
@@ -183,7 +189,7 @@ def test_a_urls_variants_go_together(any_site, soft):
     ids=["cookies", "fields", "a part of its own", "forwarding"],
 )
 def test_a_url_reaches_keys_that_say_more(any_site, rule, lines, soft):
-    """By the tag that they carry. [http 10, 25]"""
+    """By the tag that they carry [http 10, 25]."""
     it = any_site(numbered(FRESH), rules=[] if rule is None else [rule])
     it.get("/a", *lines)
     assert "; hit" in it.get("/a", *lines).status_field
@@ -192,7 +198,7 @@ def test_a_url_reaches_keys_that_say_more(any_site, rule, lines, soft):
 
 
 def test_a_soft_purge_by_prefix_leaves_what_a_url_reaches(any_site):
-    """What it made stale is still found by its URL, its tag and its route. [http 25]"""
+    """What it made stale is still found by its URL, its tag and its route [http 25]."""
     for last in ({"url": HOST + "/a"}, {"tag": "t"}, {"route": "GET /x"}):
         it = any_site(numbered(SWR), rules=[Rule(cookies=("lang",), tags=("t",))])
         if "prefix" not in kinds(it):
@@ -204,7 +210,7 @@ def test_a_soft_purge_by_prefix_leaves_what_a_url_reaches(any_site):
 
 
 def test_a_soft_purge_brings_nothing_back(any_site):
-    """What was invalidated by its tag a moment ago stays gone. [http 25]"""
+    """What was invalidated by its tag a moment ago stays gone [http 25]."""
     it = tagged(any_site, SWR)
     it.get()
     it.cache.invalidate_tags("t")
@@ -212,9 +218,11 @@ def test_a_soft_purge_brings_nothing_back(any_site):
     assert it.get().status_field == "cachelayer; fwd=uri-miss; stored"
 
 
-@pytest.mark.parametrize("url", ["http://EXAMPLE.org:80/a?b=1", "HTTP://example.org./a?b=1#part", "http://example.org/a?b=1"])
+@pytest.mark.parametrize(
+    "url", ["http://EXAMPLE.org:80/a?b=1", "HTTP://example.org./a?b=1#part", "http://example.org/a?b=1"]
+)
 def test_a_url_may_be_written_in_any_way(any_site, url):
-    """Case, default port, trailing dot and fragment make no difference; also without a middleware here. [http 10, 25]"""
+    """Case, default port, trailing dot and fragment make no difference; with no middleware here either [http 10]."""
     it = any_site(numbered(FRESH))
     it.get("/a?b=1")
     Cache(it.store, clock=it.clock).purge(url)
@@ -222,7 +230,7 @@ def test_a_url_may_be_written_in_any_way(any_site, url):
 
 
 def test_a_url_of_the_root_may_lack_its_slash(site):
-    """It means the same. [http 25]"""
+    """It means the same [http 25]."""
     it = site(numbered(FRESH))
     it.get("/")
     it.cache.purge("http://example.org")
@@ -231,7 +239,7 @@ def test_a_url_of_the_root_may_lack_its_slash(site):
 
 @pytest.mark.parametrize("other", ["/a?x=1", "/ab", "/a/", "/A"])
 def test_other_urls_stay(any_site, other):
-    """A URL is one resource. [http 25]"""
+    """A URL is one resource [http 25]."""
     it = any_site(numbered(FRESH))
     it.get(other)
     it.cache.purge(HOST + "/a")
@@ -239,7 +247,7 @@ def test_other_urls_stay(any_site, other):
 
 
 def test_rules_that_leave_out_parts_of_the_query_are_heeded(any_site):
-    """Any URL that has the same key will do. [http 10, 25]"""
+    """Any URL that has the same key will do [http 10, 25]."""
     it = any_site(numbered(FRESH), rules=[Rule(ignore_query=("utm_*",), key=lambda request: b"k")])
     it.get("/a?x=1&utm_source=a")
     it.cache.purge(HOST + "/a?utm_source=b&x=1")
@@ -247,7 +255,7 @@ def test_rules_that_leave_out_parts_of_the_query_are_heeded(any_site):
 
 
 def test_a_rule_that_gives_no_key_without_a_cookie_is_heeded_too(any_site):
-    """A purge has no cookies: the URL's own part of the key is enough. [http 10, 25]"""
+    """A purge has no cookies: the URL's own part of the key is enough [http 10, 25]."""
     rule = Rule(
         ignore_query=("utm_*",),
         key=lambda request: b"k" if any(name == b"x" for name, _ in request.headers) else None,
@@ -258,9 +266,11 @@ def test_a_rule_that_gives_no_key_without_a_cookie_is_heeded_too(any_site):
     assert it.get("/a?x=1", "X: 1").body == b"1"
 
 
-@pytest.mark.parametrize("url", ["/a", "example.org/a", "ftp://example.org/a", "http://", "", "http://exämple.org/"])
+@pytest.mark.parametrize(
+    "url", ["/a", "example.org/a", "ftp://example.org/a", "http://", "", "http://exämple.org/"]
+)
 def test_a_url_must_be_absolute(url):
-    """And written as it is sent. [http 25]"""
+    """And written as it is sent [http 25]."""
     with pytest.raises(ConfigurationError):
         Cache().purge(url)
 
@@ -269,7 +279,7 @@ def test_a_url_must_be_absolute(url):
 
 
 def test_a_prefix_is_taken_literally(any_site):
-    """What means something in a pattern is itself. [http 25, security]"""
+    """What means something in a pattern is itself [http 25, security]."""
     it = any_site(numbered(FRESH))
     if "prefix" not in kinds(it):
         return
@@ -282,7 +292,7 @@ def test_a_prefix_is_taken_literally(any_site):
 
 
 def test_a_prefix_is_of_one_host(any_site):
-    """Another host's entries stay, and other namespaces'. [http 25]"""
+    """Another host's entries stay, and other namespaces' [http 25]."""
     it = any_site(numbered(FRESH))
     if "prefix" not in kinds(it):
         return
@@ -293,7 +303,7 @@ def test_a_prefix_is_of_one_host(any_site):
 
 
 def test_a_prefix_stays_in_its_namespace(any_site):
-    """Two caches over one store. [http 25]"""
+    """Two caches over one store [http 25]."""
     one = any_site(numbered(FRESH), namespace="one")
     if "prefix" not in kinds(one):
         return
@@ -306,7 +316,7 @@ def test_a_prefix_stays_in_its_namespace(any_site):
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("dry_run", [False, True], ids=["real", "dry"])
 def test_a_store_that_cannot_list_says_so(shell, dry_run, memcached_server, tmp_path):
-    """Memcached, and a user's six methods. [http 25]"""
+    """Memcached, and a user's six methods [http 25]."""
     clock = FakeClock()
     with MemcachedBackend(memcached_server.address, namespace=tmp_path.name, clock=clock) as backend:
         it = Site(shell, "memcached", numbered(FRESH), backend=backend, clock=clock)
@@ -323,7 +333,7 @@ def test_a_store_that_cannot_list_says_so(shell, dry_run, memcached_server, tmp_
 @pytest.mark.parametrize("kind", ["url", "tag", "route"])
 @pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
 def test_memcached_purges_all_else(shell, kind, soft, memcached_server, tmp_path):
-    """By its generations. [http 25]"""
+    """By its generations [http 25]."""
     clock = FakeClock()
     with MemcachedBackend(memcached_server.address, namespace=tmp_path.name, clock=clock) as backend:
         it = Site(shell, "memcached", numbered(SWR), backend=backend, clock=clock, rules=[Rule(tags=("t",))])
@@ -337,12 +347,16 @@ def test_memcached_purges_all_else(shell, kind, soft, memcached_server, tmp_path
 
 
 def test_a_route_is_purged_alone(any_site):
-    """Other labels stay. [http 25]"""
+    """Other labels stay [http 25]."""
     it = any_site(numbered(FRESH), route=None, name_route=_first_part)
     for target in ("/a/1", "/a/2", "/b/1"):
         it.get(target)
     it.cache.purge(route="GET /a")
-    assert ["; hit" in it.get(target).status_field for target in ("/a/1", "/a/2", "/b/1")] == [False, False, True]
+    assert ["; hit" in it.get(target).status_field for target in ("/a/1", "/a/2", "/b/1")] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def _first_part(env):
@@ -350,7 +364,7 @@ def _first_part(env):
 
 
 def test_a_functions_label_is_a_route(any_site):
-    """Results of cached functions are purged by it too. [http 25]"""
+    """Results of cached functions are purged by it too [http 25]."""
     it = any_site(numbered(FRESH))
     calls = []
 
@@ -367,16 +381,18 @@ def test_a_functions_label_is_a_route(any_site):
 # -- arguments ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("given", [{}, {"url": HOST, "tag": "t"}, {"tag": "t", "prefix": HOST}], ids=["none", "two", "others"])
+@pytest.mark.parametrize(
+    "given", [{}, {"url": HOST, "tag": "t"}, {"tag": "t", "prefix": HOST}], ids=["none", "two", "others"]
+)
 def test_exactly_one_is_given(given):
-    """Else the error says which there are. [http 25]"""
+    """Else the error says which there are [http 25]."""
     with pytest.raises(ConfigurationError, match="exactly one"):
         Cache().purge(**given)
 
 
 @pytest.mark.parametrize("name", ["url", "tag", "route", "prefix"])
 def test_each_is_text(name):
-    """Nothing else is. [http 25]"""
+    """Nothing else is [http 25]."""
     with pytest.raises(OptionTypeError, match=name):
         Cache().purge(**{name: 1})
 
@@ -384,6 +400,6 @@ def test_each_is_text(name):
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", KINDS)
 async def test_async_code_purges_too(kind):
-    """By `apurge`. [http 25]"""
+    """By `apurge` [http 25]."""
     cache = Cache(InMemoryBackend())
     assert await cache.apurge(**KINDS[kind]) == Purged(0, exact=True)

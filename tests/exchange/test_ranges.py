@@ -26,7 +26,7 @@ def whole(asked):
     ],
 )
 def test_a_part_of_a_stored_response(any_site, asked, part, place):
-    """From the store, with its own length and place. [http 14]"""
+    """From the store, with its own length and place [http 14]."""
     it = any_site(whole)
     it.get()
     answer = it.get("/a", f"Range: bytes={asked}")
@@ -38,7 +38,7 @@ def test_a_part_of_a_stored_response(any_site, asked, part, place):
 
 
 def test_several_parts_come_as_one_body(site):
-    """With a boundary between them. [http 14]"""
+    """With a boundary between them [http 14]."""
     it = site(whole)
     it.get()
     answer = it.get("/a", "Range: bytes=0-1,4-5,-1")
@@ -52,16 +52,18 @@ def test_several_parts_come_as_one_body(site):
 
 @pytest.mark.parametrize("asked", ["26-", "99-100", "-0"])
 def test_a_range_that_the_body_has_not_is_refused(any_site, asked):
-    """416, which says how long the body is. [http 14]"""
+    """416, which says how long the body is [http 14]."""
     it = any_site(whole)
     it.get()
     answer = it.get("/a", f"Range: bytes={asked}")
     assert (answer.status, answer.get("content-range"), answer.body) == (416, "bytes */26", b"")
 
 
-@pytest.mark.parametrize("asked", ["bytes=b-a", "bytes=5-4", "pages=1-2", "bytes=", "bytes=0-1,0-2,0-3,0-4", "0-1"])
+@pytest.mark.parametrize(
+    "asked", ["bytes=b-a", "bytes=5-4", "pages=1-2", "bytes=", "bytes=0-1,0-2,0-3,0-4", "0-1"]
+)
 def test_a_range_that_is_none_gets_the_whole(site, asked):
-    """So does one that is egregious. [http 14]"""
+    """So does one that is egregious [http 14]."""
     it = site(whole)
     it.get()
     answer = it.get("/a", f"Range: {asked}")
@@ -73,21 +75,21 @@ def test_a_range_that_is_none_gets_the_whole(site, asked):
     [('If-Range: "v"', 206), ('If-Range: "w"', 200), ('If-Range: W/"v"', 200), ("If-Range: yesterday", 200)],
 )
 def test_a_part_goes_with_the_version_that_the_client_has(any_site, line, status):
-    """Else it gets everything. [http 14]"""
+    """Else it gets everything [http 14]."""
     it = any_site(whole)
     it.get()
     assert it.get("/a", "Range: bytes=0-1", line).status == status
 
 
 def test_a_client_that_has_it_needs_no_part(site):
-    """If-None-Match comes first. [http 12, 14]"""
+    """If-None-Match comes first [http 12, 14]."""
     it = site(whole)
     it.get()
     assert it.get("/a", "Range: bytes=0-1", 'If-None-Match: "v"').status == 304
 
 
 def test_head_has_no_parts(site):
-    """A range is for GET. [http 11, 14]"""
+    """A range is for GET [http 11, 14]."""
     it = site(whole)
     it.get()
     answer = it.get("/a", "Range: bytes=0-1", method="HEAD")
@@ -96,7 +98,7 @@ def test_head_has_no_parts(site):
 
 @pytest.mark.parametrize("honest", [True, False], ids=["206", "a part as 200"])
 def test_a_part_from_the_application_is_not_stored(any_site, honest):
-    """The next client gets everything. [http 6, 14, security]"""
+    """The next client gets everything [http 6, 14, security]."""
 
     def origin(asked):
         if "range" in asked.headers:
@@ -111,7 +113,7 @@ def test_a_part_from_the_application_is_not_stored(any_site, honest):
 
 
 def test_a_compressed_response_is_cut_as_it_is_sent(site):
-    """Of the encoded bytes, for one range; several get the whole. [http 14, 21]"""
+    """Of the encoded bytes, for one range; several get the whole [http 14, 21]."""
     it = site(lambda asked: Reply([FRESH, "Content-Encoding: gzip", "Vary: Accept-Encoding"], BODY))
     gzip = "Accept-Encoding: gzip"
     it.get("/a", gzip)

@@ -18,7 +18,7 @@ def report(it, label="GET /x"):
 
 
 def test_nothing_is_served(any_site):
-    """Every request reaches the application, and says that it was only watched. [http 26]"""
+    """Every request reaches the application, and says that it was only watched [http 26]."""
     it = any_site(numbered(FRESH), shadow=True)
     answers = [it.get() for _ in range(3)]
     assert [answer.body for answer in answers] == [b"0", b"1", b"2"]
@@ -27,7 +27,7 @@ def test_nothing_is_served(any_site):
 
 
 def test_the_rate_of_would_be_hits_is_counted_for_each_route(any_site):
-    """As the requests would have ended. [http 26]"""
+    """As the requests would have ended [http 26]."""
     it = any_site(lambda asked: Reply([FRESH] if asked.path == "/a" else [], b"x"), shadow=True)
     for target in ("/a", "/a", "/a", "/b", "/b"):
         it.get(target)
@@ -36,9 +36,10 @@ def test_the_rate_of_would_be_hits_is_counted_for_each_route(any_site):
 
 
 def test_a_response_that_is_the_same_is_safe(any_site):
-    """Fields that differ each time, such as Date, matter to nobody. [http 26]"""
+    """Fields that differ each time, such as Date, matter to nobody [http 26]."""
     it = any_site(
-        lambda asked: Reply([FRESH, f"Date: {it.date(it.calls)}", f"X-Request-Id: {it.calls}"], b"x"), shadow=True
+        lambda asked: Reply([FRESH, f"Date: {it.date(it.calls)}", f"X-Request-Id: {it.calls}"], b"x"),
+        shadow=True,
     )
     for _ in range(3):
         it.get()
@@ -61,7 +62,7 @@ def test_a_response_that_is_the_same_is_safe(any_site):
     ids=["body", "status", "a field", "new fields", "a lost field", "a line more", "private", "a cookie"],
 )
 def test_what_differs_is_named(site, first, second, what):
-    """Status, body, or fields; the body of what is not stored is not looked at. [http 26]"""
+    """Status, body, or fields; the body of what is not stored is not looked at [http 26]."""
     replies = iter([first, second])
     it = site(lambda asked: next(replies), shadow=True)
     it.get(), it.get()
@@ -80,7 +81,7 @@ def test_what_differs_is_named(site, first, second, what):
     ],
 )
 def test_the_likely_cause_is_named(any_site, line, because):
-    """A field or cookie that the cache does not tell apart. [http 26]"""
+    """A field or cookie that the cache does not tell apart [http 26]."""
     it = any_site(lambda asked: Reply([FRESH], repr(sorted(asked.headers.items())).encode()), shadow=True)
     it.get()
     it.get("/a", line)
@@ -88,9 +89,10 @@ def test_the_likely_cause_is_named(any_site, line, because):
 
 
 def test_a_field_that_it_varies_by_is_no_cause(site):
-    """The cache would have told it apart. [http 9, 26]"""
+    """The cache would have told it apart [http 9, 26]."""
     it = site(
-        lambda asked: Reply([FRESH, "Vary: Accept-Language"], asked.headers["accept-language"].encode()), shadow=True
+        lambda asked: Reply([FRESH, "Vary: Accept-Language"], asked.headers["accept-language"].encode()),
+        shadow=True,
     )
     for language in "abab":
         it.get("/a", f"Accept-Language: {language}")
@@ -103,7 +105,7 @@ def test_a_field_that_it_varies_by_is_no_cause(site):
     ids=["confirmed", "a part", "no part"],
 )
 def test_another_kind_of_answer_is_no_difference(site, lines, status):
-    """The client asked for it; the cache would have answered likewise. [http 12, 14, 26]"""
+    """The client asked for it; the cache would have answered likewise [http 12, 14, 26]."""
 
     def origin(asked):
         special = {"if-none-match", "range"} & set(asked.headers)
@@ -116,7 +118,7 @@ def test_another_kind_of_answer_is_no_difference(site, lines, status):
 
 
 def test_head_is_compared_by_its_fields(site):
-    """It has no body. [http 11, 26]"""
+    """It has no body [http 11, 26]."""
     it = site(lambda asked: Reply([FRESH, "Content-Length: 4"], b"body"), shadow=True)
     it.get()
     it.get(method="HEAD")
@@ -124,7 +126,7 @@ def test_head_is_compared_by_its_fields(site):
 
 
 def test_a_request_that_would_not_have_been_served_is_not_compared(site):
-    """One for the cache alone, that has only something stale. [http 5, 26]"""
+    """One for the cache alone, that has only something stale [http 5, 26]."""
     it = site(numbered("Cache-Control: max-age=60", 'ETag: "v"'), shadow=True)
     it.get()
     it.clock.advance(61)
@@ -133,7 +135,7 @@ def test_a_request_that_would_not_have_been_served_is_not_compared(site):
 
 
 def test_what_changes_something_still_does(site):
-    """A twin that would have been forgotten is. [http 15, 26]"""
+    """A twin that would have been forgotten is [http 15, 26]."""
     it = site(numbered(FRESH), shadow=True)
     it.get()
     it.get(method="POST")
@@ -142,14 +144,14 @@ def test_what_changes_something_still_does(site):
 
 
 def test_nobody_waits(site):
-    """As without a cache. [http 17, 26]"""
+    """As without a cache [http 17, 26]."""
     it = site(lambda asked: Reply([FRESH], b"x", when=lambda: it.calls == 5), shadow=True)
     it.crowd(*[("/a",)] * 5)
     assert it.calls == 5
 
 
 def test_nothing_is_asked_behind_the_clients_back(site):
-    """Nor is anything confirmed, or served where the application fails. [http 13, 16, 26]"""
+    """Nor is anything confirmed, or served where the application fails [http 13, 16, 26]."""
     seen = []
 
     def origin(asked):
@@ -168,7 +170,7 @@ def test_nothing_is_asked_behind_the_clients_back(site):
 
 
 def test_the_report_is_bounded(site):
-    """The newest differences are kept; the counts go on. [http 26]"""
+    """The newest differences are kept; the counts go on [http 26]."""
     it = site(numbered(FRESH), shadow=True)
     for _ in range(MOST_DIFFERENCES + 10):
         it.get()
@@ -178,7 +180,7 @@ def test_the_report_is_bounded(site):
 
 
 def test_a_middleware_that_serves_has_no_report(site):
-    """The error says what to pass. [http 26]"""
+    """The error says what to pass [http 26]."""
     it = site(numbered(FRESH))
     it.get()
     with pytest.raises(ConfigurationError, match="shadow=True"):
@@ -186,7 +188,7 @@ def test_a_middleware_that_serves_has_no_report(site):
 
 
 def test_a_rule_is_tried_before_it_serves(site):
-    """Its ttl makes would-be hits, and shows what it would mix up. [http 24, 26]"""
+    """Its ttl makes would-be hits, and shows what it would mix up [http 24, 26]."""
     it = site(lambda asked: Reply([], asked.headers.get("x", "").encode()), rules=[Rule(ttl=60)], shadow=True)
     it.get("/a", "X: 1")
     it.get("/a", "X: 2")

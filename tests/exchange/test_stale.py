@@ -30,6 +30,7 @@ class Failing:
         self.lines, self.failure, self.calls = lines, None, 0
 
     def __call__(self, asked):
+        """Answer."""
         self.calls += 1
         if self.failure == "raises":
             return broken(asked)
@@ -42,7 +43,7 @@ class Failing:
 
 
 def test_a_stale_response_is_served_while_it_is_refreshed(any_site):
-    """The client has its answer at once, and the next one has the new response. [http 16]"""
+    """The client has its answer at once, and the next one has the new response [http 16]."""
     it = any_site(numbered(SWR))
     it.get()
     it.clock.advance(70)
@@ -55,7 +56,7 @@ def test_a_stale_response_is_served_while_it_is_refreshed(any_site):
 
 
 def test_a_crowd_of_stale_hits_causes_one_refresh(any_site):
-    """Whoever comes while it is under way is served, and does not ask again. [http 16]"""
+    """Whoever comes while it is under way is served, and does not ask again [http 16]."""
     go_on = threading.Event()
 
     def origin(asked):
@@ -73,7 +74,7 @@ def test_a_crowd_of_stale_hits_causes_one_refresh(any_site):
 
 
 def test_after_the_window_the_client_waits(site):
-    """What is too old is not served. [http 16]"""
+    """What is too old is not served [http 16]."""
     it = site(numbered(SWR))
     it.get()
     it.clock.advance(90)
@@ -82,7 +83,7 @@ def test_after_the_window_the_client_waits(site):
 
 
 def test_a_refresh_asks_by_a_condition(any_site):
-    """A 304 is enough to make the stored response fresh. [http 13, 16]"""
+    """A 304 is enough to make the stored response fresh [http 13, 16]."""
     seen = []
 
     def origin(asked):
@@ -99,7 +100,7 @@ def test_a_refresh_asks_by_a_condition(any_site):
 
 
 def test_a_refresh_that_confirms_another_version_asks_again(site):
-    """Without a condition: the whole response comes. [http 13, 16]"""
+    """Without a condition: the whole response comes [http 13, 16]."""
 
     def origin(asked):
         if "if-none-match" in asked.headers:
@@ -113,9 +114,11 @@ def test_a_refresh_that_confirms_another_version_asks_again(site):
     assert it.get().body == b"3"
 
 
-@pytest.mark.parametrize("line", ["Range: bytes=0-1", 'If-None-Match: "mine"', "If-Modified-Since: Mon, 01 Jan 2024 00:00:00 GMT"])
+@pytest.mark.parametrize(
+    "line", ["Range: bytes=0-1", 'If-None-Match: "mine"', "If-Modified-Since: Mon, 01 Jan 2024 00:00:00 GMT"]
+)
 def test_a_refresh_is_for_everyone(any_site, line):
-    """The condition and the range of the client that caused it are its own. [http 14, 16]"""
+    """The condition and the range of the client that caused it are its own [http 14, 16]."""
     seen = []
 
     def origin(asked):
@@ -131,7 +134,7 @@ def test_a_refresh_is_for_everyone(any_site, line):
 
 
 def test_a_head_request_refreshes_what_get_gives(any_site):
-    """The stored response is one to GET. [http 11, 16]"""
+    """The stored response is one to GET [http 11, 16]."""
     methods = []
 
     def origin(asked):
@@ -147,7 +150,7 @@ def test_a_head_request_refreshes_what_get_gives(any_site):
 
 
 def test_a_view_speaks_of_its_refreshed_response_too(site):
-    """What it says by the cache counts behind the client's back as it does before it. [http 16, 24]"""
+    """What it says by the cache counts behind the client's back as it does before it [http 16, 24]."""
 
     def origin(asked):
         it.cache.ttl(60, stale_while_revalidate=30)
@@ -164,7 +167,7 @@ def test_a_view_speaks_of_its_refreshed_response_too(site):
 
 
 def test_a_refresh_that_fails_is_not_repeated_at_once(any_site, caplog):
-    """The application rests for a moment; the stale response goes on being served. [http 16]"""
+    """The application rests for a moment; the stale response goes on being served [http 16]."""
     origin = Failing(SWR)
     it = any_site(origin)
     it.get()
@@ -183,8 +186,10 @@ def test_a_refresh_that_fails_is_not_repeated_at_once(any_site, caplog):
 
 
 def test_a_refresh_that_ends_uncacheable_leaves_no_gate_closed(any_site):
-    """Misses after it go to the application at once. [http 16, 17]"""
-    it = any_site(lambda asked: Reply([SWR] if it.calls == 1 else ["Cache-Control: private"], b"%d" % it.calls))
+    """Misses after it go to the application at once [http 16, 17]."""
+    it = any_site(
+        lambda asked: Reply([SWR] if it.calls == 1 else ["Cache-Control: private"], b"%d" % it.calls)
+    )
     it.get()
     it.clock.advance(70)
     it.settled()
@@ -193,7 +198,7 @@ def test_a_refresh_that_ends_uncacheable_leaves_no_gate_closed(any_site):
 
 
 def test_what_is_purged_while_it_is_refreshed_is_not_stored(any_site):
-    """The purge wins. [http 16, 25]"""
+    """The purge wins [http 16, 25]."""
 
     def origin(asked):
         if it.calls == 2:
@@ -208,7 +213,7 @@ def test_what_is_purged_while_it_is_refreshed_is_not_stored(any_site):
 
 
 def test_a_late_stale_hit_finds_the_refresh_done(site, monkeypatch):
-    """It looked before that ended and comes to it after: the application is not asked once more. [http 16]"""
+    """It looked before that ended and comes to it after: the application is not asked once more [http 16]."""
     it = site(numbered(SWR))
     it.get()
     it.clock.advance(70)
@@ -229,8 +234,10 @@ def test_a_late_stale_hit_finds_the_refresh_done(site, monkeypatch):
 
 @pytest.mark.parametrize("limit", [4, 8], ids=["too long", "as long as may be"])
 def test_a_refreshed_body_is_bounded(site, limit):
-    """What is too long is not stored, and its parts are not kept. [http 16, 19]"""
-    it = site(lambda asked: Reply([SWR], iter([b"a"] if it.calls == 1 else [b"bb"] * 4)), max_body_bytes=limit)
+    """What is too long is not stored, and its parts are not kept [http 16, 19]."""
+    it = site(
+        lambda asked: Reply([SWR], iter([b"a"] if it.calls == 1 else [b"bb"] * 4)), max_body_bytes=limit
+    )
     it.get()
     it.clock.advance(70)
     it.settled()
@@ -238,7 +245,7 @@ def test_a_refreshed_body_is_bounded(site, limit):
 
 
 def test_an_endless_body_ends_a_refresh(site):
-    """The application is told that nobody reads on. [http 16, 19]"""
+    """The application is told that nobody reads on [http 16, 19]."""
 
     def endless():
         while True:
@@ -257,7 +264,7 @@ def test_an_endless_body_ends_a_refresh(site):
 @pytest.mark.parametrize("failure", ["raises", 500, 502, 503, 504])
 @pytest.mark.parametrize("lines", [(SIE,), (SIE, TAG)], ids=["plain", "with a tag"])
 def test_a_stale_response_stands_in_for_a_failure(any_site, failure, lines, caplog):
-    """An exception before the response, or a 5xx. [http 16]"""
+    """An exception before the response, or a 5xx [http 16]."""
     origin = Failing(*lines)
     it = any_site(origin)
     it.get()
@@ -272,7 +279,7 @@ def test_a_stale_response_stands_in_for_a_failure(any_site, failure, lines, capl
 
 @pytest.mark.parametrize("status", [400, 404, 429])
 def test_a_clients_error_is_its_own(site, status):
-    """A 4xx is the application's answer. [http 16]"""
+    """A 4xx is the application's answer [http 16]."""
     origin = Failing(SIE)
     it = site(origin)
     it.get()
@@ -282,7 +289,7 @@ def test_a_clients_error_is_its_own(site, status):
 
 
 def test_after_its_window_a_failure_is_a_failure(site):
-    """What is too old is not served. [http 16]"""
+    """What is too old is not served [http 16]."""
     origin = Failing(SIE)
     it = site(origin)
     it.get()
@@ -294,7 +301,7 @@ def test_after_its_window_a_failure_is_a_failure(site):
 
 
 def test_an_application_that_failed_is_left_alone_for_a_moment(any_site, caplog):
-    """And asked again then. [http 16]"""
+    """And asked again then [http 16]."""
     origin = Failing(SIE)
     it = any_site(origin)
     it.get()
@@ -308,7 +315,7 @@ def test_an_application_that_failed_is_left_alone_for_a_moment(any_site, caplog)
 
 
 def test_a_crowd_learns_of_a_failure_from_one(any_site, caplog):
-    """Those who waited for it are served the stale response too. [http 16, 17]"""
+    """Those who waited for it are served the stale response too [http 16, 17]."""
 
     def origin(asked):
         if it.calls == 1:
@@ -329,7 +336,7 @@ STRICT = ["must-revalidate", "proxy-revalidate", "no-cache"]
 @pytest.mark.parametrize("by", ["response", "rule", "view"])
 @pytest.mark.parametrize("failure", ["raises", 503])
 def test_what_must_be_confirmed_is_never_served_stale(site, directive, by, failure):
-    """Whoever gave the windows. [http 16]"""
+    """Whoever gave the windows [http 16]."""
     windows = {"stale_while_revalidate": 100, "stale_if_error": 100}
     failing = Failing(
         f"Cache-Control: max-age=60, {directive}"
@@ -360,7 +367,7 @@ def test_what_must_be_confirmed_is_never_served_stale(site, directive, by, failu
     ],
 )
 def test_s_maxage_leaves_the_responses_own_windows_alone(site, lines, body):
-    """A rule's windows are not for it. [http 16]"""
+    """A rule's windows are not for it [http 16]."""
     origin = Failing(f"Cache-Control: {lines}")
     it = site(origin, rules=[Rule(stale_if_error=30, stale_while_revalidate=30)])
     it.get()
@@ -370,7 +377,7 @@ def test_s_maxage_leaves_the_responses_own_windows_alone(site, lines, body):
 
 
 def test_a_rule_gives_windows_to_a_response_that_has_none(site):
-    """And its own are not overruled. [http 16, 24]"""
+    """And its own are not overruled [http 16, 24]."""
     origin = Failing("Cache-Control: max-age=60")
     it = site(origin, rules=[Rule(stale_if_error=30)])
     it.get()
@@ -382,7 +389,7 @@ def test_a_rule_gives_windows_to_a_response_that_has_none(site):
 
 
 def test_the_responses_own_windows_come_before_a_rules(site):
-    """0 is said too. [http 16, 24]"""
+    """0 is said too [http 16, 24]."""
     origin = Failing("Cache-Control: max-age=60, stale-if-error=0")
     it = site(origin, rules=[Rule(stale_if_error=30)])
     it.get()
@@ -392,7 +399,7 @@ def test_the_responses_own_windows_come_before_a_rules(site):
 
 
 def test_a_failure_in_the_middle_of_a_body_is_the_clients(site):
-    """Its head has gone out: nothing can stand in for it. [http 16, 20]"""
+    """Its head has gone out: nothing can stand in for it [http 16, 20]."""
 
     def parts():
         yield b"half"
@@ -408,7 +415,7 @@ def test_a_failure_in_the_middle_of_a_body_is_the_clients(site):
 
 
 def test_the_client_gets_of_a_stale_response_what_it_asked_for(site):
-    """A part, or that it has it. [http 12, 14, 16]"""
+    """A part, or that it has it [http 12, 14, 16]."""
     origin = Failing(SIE, TAG)
     it = site(origin)
     it.get()
@@ -419,7 +426,7 @@ def test_the_client_gets_of_a_stale_response_what_it_asked_for(site):
 
 
 def test_a_request_for_something_new_is_refreshed_too(site):
-    """A client that says no-cache waits; and gets the stale response where the application fails. [http 5, 16]"""
+    """A client that says no-cache waits; and gets the stale response where the application fails [http 5, 16]."""
     origin = Failing(SWR + ", stale-if-error=30")
     it = site(origin)
     it.get()

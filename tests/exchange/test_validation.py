@@ -22,8 +22,9 @@ class Pages:
         self.version, self.asked, self.statuses = 1, [], []
 
     def __call__(self, asked):
+        """Answer."""
         self.asked.append(asked)
-        tag, date = f'"v{self.version}"', "Mon, 02 Jan 2023 00:00:0%d GMT" % self.version
+        tag, date = f'"v{self.version}"', f"Mon, 02 Jan 2023 00:00:0{self.version} GMT"
         field = f"ETag: {tag}" if self.tag else f"Last-Modified: {date}"
         sent = asked.headers.get("if-none-match" if self.tag else "if-modified-since")
         unchanged = sent is not None and (tag in sent if self.tag else date == sent)
@@ -40,7 +41,7 @@ def pages(request):
 
 
 def test_a_stale_response_is_confirmed_with_its_validator(any_site, pages):
-    """The body comes from the store, the freshness from the 304; the request after is a hit. [http 13]"""
+    """The body comes from the store, the freshness from the 304; the request after is a hit [http 13]."""
     it = any_site(pages)
     first = it.get()
     it.clock.advance(61)
@@ -54,7 +55,7 @@ def test_a_stale_response_is_confirmed_with_its_validator(any_site, pages):
 
 
 def test_a_200_replaces_what_was_stale(any_site, pages):
-    """The new page goes to its client and into the store. [http 13]"""
+    """The new page goes to its client and into the store [http 13]."""
     it = any_site(pages)
     it.get()
     it.clock.advance(61)
@@ -65,7 +66,7 @@ def test_a_200_replaces_what_was_stale(any_site, pages):
 
 
 def test_a_304_brings_new_fields(site):
-    """They replace those of the same name; what describes the body stays; the client gets them all. [http 13]"""
+    """They replace those of the same name; what describes the body stays; the client gets them all [http 13]."""
     pages = Pages(SHORT, on_304=["X-New: 1", "X-Both: new", "X-Both: too", "Content-Type: text/odd"])
     page = pages.__call__
     it = site(lambda asked: _with(page(asked), "X-Both: old", "X-Old: 1", "Content-Length: 6"))
@@ -82,7 +83,7 @@ def _with(reply, *lines):
 
 
 def test_a_cookie_of_a_304_is_for_its_client_alone(site):
-    """It goes through, and is not stored. [http 13, 7]"""
+    """It goes through, and is not stored [http 13, 7]."""
     it = site(Pages(SHORT, on_304=["Set-Cookie: sid=alice"]))
     it.get()
     it.clock.advance(61)
@@ -93,7 +94,7 @@ def test_a_cookie_of_a_304_is_for_its_client_alone(site):
 
 @pytest.mark.parametrize("directive", ["no-store", "private"])
 def test_a_304_may_end_what_is_stored(any_site, directive):
-    """It says that the response must not be kept any longer: its client gets it, the next one asks anew. [http 4, 13]"""
+    """It says that the response must not be kept any longer: its client gets it, the next asks anew [http 4, 13]."""
     pages = Pages(on_304=[f"Cache-Control: {directive}"])
     it = any_site(lambda asked: _with(pages(asked), SHORT))
     it.get()
@@ -106,11 +107,15 @@ def test_a_304_may_end_what_is_stored(any_site, directive):
 
 @pytest.mark.parametrize(
     ("line", "status", "body"),
-    [('If-None-Match: "v1"', 304, b""), ('If-None-Match: "other"', 200, b"page 1"), ("If-None-Match: *", 304, b"")],
+    [
+        ('If-None-Match: "v1"', 304, b""),
+        ('If-None-Match: "other"', 200, b"page 1"),
+        ("If-None-Match: *", 304, b""),
+    ],
     ids=["its own", "another", "any"],
 )
 def test_the_clients_condition_is_for_the_caches_answer(any_site, line, status, body):
-    """The application is asked about what is stored, and the client answered as it asked. [http 12, 13]"""
+    """The application is asked about what is stored, and the client answered as it asked [http 12, 13]."""
     pages = Pages(SHORT)
     it = any_site(pages)
     it.get()
@@ -122,7 +127,7 @@ def test_the_clients_condition_is_for_the_caches_answer(any_site, line, status, 
 
 
 def test_a_client_with_the_newest_version_is_told_what_it_has_by_the_application_or_the_cache(site):
-    """The stored one is older than the client's: it gets the new page or a 304, never the old one. [http 12, 13]"""
+    """The stored one is older than the client's: it gets the new page or a 304, never the old one [http 12, 13]."""
     pages = Pages(SHORT)
     it = site(pages)
     it.get()
@@ -134,7 +139,7 @@ def test_a_client_with_the_newest_version_is_told_what_it_has_by_the_application
 
 
 def test_a_range_of_a_stale_response_is_cut_from_the_confirmed_one(any_site):
-    """And what was confirmed stays. [http 13, 14]"""
+    """And what was confirmed stays [http 13, 14]."""
     pages = Pages(SHORT)
     it = any_site(pages)
     it.get()
@@ -148,7 +153,7 @@ def test_a_range_of_a_stale_response_is_cut_from_the_confirmed_one(any_site):
 
 
 def test_a_request_that_stores_nothing_leaves_what_is_stored(site):
-    """Its no-store is about its own response; the stored one is not for it to remove. [http 5, 13]"""
+    """Its no-store is about its own response; the stored one is not for it to remove [http 5, 13]."""
     pages = Pages(SHORT)
     it = site(pages)
     it.get()
@@ -159,7 +164,7 @@ def test_a_request_that_stores_nothing_leaves_what_is_stored(site):
 
 
 def test_a_cookie_of_a_request_leaves_what_is_stored(site):
-    """A client's cookie may keep it from the store, and others not. [http 7, 13]"""
+    """A client's cookie may keep it from the store, and others not [http 7, 13]."""
     pages = Pages(SHORT)
     it = site(pages)
     it.get()
@@ -171,7 +176,7 @@ def test_a_cookie_of_a_request_leaves_what_is_stored(site):
 
 @pytest.mark.parametrize("target", ["", "no-cache"], ids=["stale", "no-cache"])
 def test_what_must_be_confirmed_is_confirmed_each_time(site, target):
-    """`no-cache` with a validator is kept, and never used without asking. [http 4, 13]"""
+    """`no-cache` with a validator is kept, and never used without asking [http 4, 13]."""
     pages = Pages("Cache-Control: no-cache" if target else "Cache-Control: max-age=0")
     it = site(pages)
     assert [it.get().body for _ in range(3)] == [b"page 1"] * 3
@@ -179,7 +184,7 @@ def test_what_must_be_confirmed_is_confirmed_each_time(site, target):
 
 
 def test_a_client_that_wants_no_old_answer_has_it_confirmed(site):
-    """Its no-cache asks the application, by a condition. [http 5, 13]"""
+    """Its no-cache asks the application, by a condition [http 5, 13]."""
     pages = Pages(SHORT)
     it = site(pages)
     it.get()
@@ -189,7 +194,7 @@ def test_a_client_that_wants_no_old_answer_has_it_confirmed(site):
 
 
 def test_validators_are_kept_for_a_while_only(site):
-    """`keep_stale` says how long. [http 13]"""
+    """`keep_stale` says how long [http 13]."""
     pages = Pages(SHORT)
     it = site(pages, keep_stale=100)
     it.get()
@@ -200,7 +205,7 @@ def test_validators_are_kept_for_a_while_only(site):
 
 
 def test_without_keep_stale_nothing_is_kept_for_confirmation(site):
-    """The client's own condition goes to the application then. [http 13]"""
+    """The client's own condition goes to the application then [http 13]."""
     pages = Pages(SHORT)
     it = site(pages, keep_stale=0)
     it.get()
@@ -210,7 +215,7 @@ def test_without_keep_stale_nothing_is_kept_for_confirmation(site):
 
 
 def test_each_variant_is_confirmed_by_its_own_tag(any_site):
-    """And only that one is fresh again. [http 9, 13]"""
+    """And only that one is fresh again [http 9, 13]."""
 
     def origin(asked):
         tag = f'"{asked.headers["x"]}"'
@@ -229,7 +234,7 @@ def test_each_variant_is_confirmed_by_its_own_tag(any_site):
 
 
 def test_a_304_may_name_a_field_that_it_varies_by(site):
-    """Later requests are told apart by it. [http 9, 13]"""
+    """Later requests are told apart by it [http 9, 13]."""
     pages = Pages(SHORT, on_304=["Vary: X"])
     it = site(pages)
     it.get("/a", "X: 1")
@@ -240,7 +245,7 @@ def test_a_304_may_name_a_field_that_it_varies_by(site):
 
 
 def test_a_304_about_another_version_is_asked_about_again(any_site):
-    """An application that answers for what it has cached itself: the stored body is not passed off for it. [http 13]"""
+    """An application that answers for what it has cached itself: the stored body is not passed off for it [http 13]."""
 
     def origin(asked):
         if "if-none-match" in asked.headers:
@@ -257,7 +262,7 @@ def test_a_304_about_another_version_is_asked_about_again(any_site):
 
 
 def test_the_application_is_asked_again_for_what_the_client_asked(site):
-    """Without the cache's condition and with the client's own; its 304 then is the client's. [http 12, 13]"""
+    """Without the cache's condition and with the client's own; its 304 then is the client's [http 12, 13]."""
     seen = []
 
     def origin(asked):
@@ -274,10 +279,14 @@ def test_the_application_is_asked_again_for_what_the_client_asked(site):
     assert len({one._replace(headers=None) for one in seen}) == 1
 
 
-@pytest.mark.parametrize("lines", [[SHORT], [SHORT, "Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT",
-                                             "Date: Mon, 01 Jan 2024 00:00:00 GMT"]], ids=["none", "weak date"])  # fmt: skip
+TODAY = "Mon, 01 Jan 2024 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    "lines", [[SHORT], [SHORT, f"Last-Modified: {TODAY}", f"Date: {TODAY}"]], ids=["none", "weak date"]
+)
 def test_without_a_validator_nothing_is_asked_about(site, lines):
-    """A date within the second proves nothing: the client's own condition reaches the application. [http 13]"""
+    """A date within the second proves nothing: the client's own condition reaches the application [http 13]."""
     seen = []
 
     def origin(asked):
@@ -293,7 +302,7 @@ def test_without_a_validator_nothing_is_asked_about(site, lines):
 
 
 def test_a_field_with_underscores_is_no_condition_beside_the_caches(site):
-    """To an application behind WSGI both are one: a 304 must be about the cache's own condition. [http 13]"""
+    """To an application behind WSGI both are one: a 304 must be about the cache's own condition [http 13]."""
     seen = []
 
     def origin(asked):
@@ -309,7 +318,7 @@ def test_a_field_with_underscores_is_no_condition_beside_the_caches(site):
 
 
 def test_what_is_purged_while_it_is_confirmed_is_not_stored_again(any_site):
-    """The 304 was about what is no more. [http 13, 25]"""
+    """The 304 was about what is no more [http 13, 25]."""
     pages = Pages(SHORT)
 
     def origin(asked):
@@ -334,7 +343,7 @@ def head_origin(*lines, head=None):
 
 
 def test_head_refreshes_what_it_confirms(any_site):
-    """Same validator, same length: the stored response to GET is as new as that. [http 11]"""
+    """Same validator, same length: the stored response to GET is as new as that [http 11]."""
     fields = [SHORT, TAG, "Content-Length: 4"]
     it = any_site(head_origin(*fields, head=[*fields, "X-New: 1"]))
     it.get()
@@ -351,7 +360,7 @@ def test_head_refreshes_what_it_confirms(any_site):
     ids=["another tag", "another length"],
 )
 def test_head_ends_what_it_contradicts(any_site, head):
-    """The next GET asks the application without a condition. [http 11]"""
+    """The next GET asks the application without a condition [http 11]."""
     it = any_site(head_origin(SHORT, TAG, "Content-Length: 4", head=head))
     it.get()
     it.clock.advance(61)
@@ -360,7 +369,7 @@ def test_head_ends_what_it_contradicts(any_site, head):
 
 
 def test_head_that_proves_nothing_changes_nothing(site):
-    """Without a validator the stored response is as stale as before. [http 11]"""
+    """Without a validator the stored response is as stale as before [http 11]."""
     it = site(head_origin(SHORT, TAG, head=[SHORT]))
     it.get()
     it.clock.advance(61)
@@ -369,7 +378,7 @@ def test_head_that_proves_nothing_changes_nothing(site):
 
 
 def test_head_never_poisons_get(any_site):
-    """A HEAD on a cold URL leaves nothing. [http 11]"""
+    """A HEAD on a cold URL leaves nothing [http 11]."""
     it = any_site(head_origin(SHORT, TAG))
     assert it.get(method="HEAD").body == b""
     assert it.get().body == b"body"
@@ -377,7 +386,7 @@ def test_head_never_poisons_get(any_site):
 
 
 def test_what_is_purged_during_a_head_is_not_brought_back_by_it(any_site):
-    """The purge wins. [http 11, 25]"""
+    """The purge wins [http 11, 25]."""
 
     def origin(asked):
         if asked.method == "HEAD":
@@ -394,7 +403,7 @@ def test_what_is_purged_during_a_head_is_not_brought_back_by_it(any_site):
 
 
 def test_a_conditional_head_keeps_its_own_condition(site):
-    """Its answer is the application's. [http 11, 12]"""
+    """Its answer is the application's [http 11, 12]."""
     seen = []
 
     def origin(asked):

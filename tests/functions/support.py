@@ -151,8 +151,9 @@ def make_store(store: str, clock: FakeClock) -> CacheBackend:
     if store == "disk":
         backend: CacheBackend = DiskBackend(places["disk"] / name, clock=clock)
     else:
-        # It lets go of entries by its own clock, which no test is slow enough to notice.
-        backend = RedisBackend(places["redis"], namespace=name, clock=clock)
+        # It lets go of entries by its own clock, which no test is slow enough to notice; and on a busy machine it may
+        # answer late.
+        backend = RedisBackend(places["redis"], namespace=name, clock=clock, timeout=PATIENCE)
     opened.append(backend)
     return backend
 
@@ -173,7 +174,7 @@ class Calls:
 
 def waiters(cache: Cache) -> int:
     """Return how many callers wait for computations of `cache`."""
-    flying = list(cache.engine.flights._computing.flying.values())
+    flying = list(cache.engine.flights.computing.flying.values())
     return sum(len(flight.waiters) for flight in flying)
 
 

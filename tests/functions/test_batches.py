@@ -231,7 +231,7 @@ def test_an_error_is_everybodys(store):
     calls = [Background(lambda: function([1, 2]))]
     gate.wait_for_somebody()
     calls.append(Background(lambda: function([1])))
-    while len(world.cache.engine.flights._computing.flying["load(i1;)"].waiters) < 1:
+    while len(world.cache.engine.flights.computing.flying["load(i1;)"].waiters) < 1:
         pass
     gate.open()
     for call in calls:

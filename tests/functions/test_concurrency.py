@@ -464,7 +464,7 @@ def test_a_full_stack_leaves_no_computation_that_others_wait_for(store, options)
     with pytest.raises(RecursionError):
         f(0)
     stuck = [
-        f.key_for(n) for n in range(limit) if f.key_for(n) in world.cache.engine.flights._computing.flying
+        f.key_for(n) for n in range(limit) if f.key_for(n) in world.cache.engine.flights.computing.flying
     ]
     for key in stuck:
         # Another function with the very keys, whose computation ends.

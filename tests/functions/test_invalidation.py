@@ -112,7 +112,7 @@ def test_who_waited_before_an_invalidation_gets_what_it_waited_for(world, invali
     gate.wait_for_somebody()
     waiter = world.background(row.f, 1)
     world.wait_for_waiters(1)
-    flight = next(iter(world.cache.engine.flights._computing.flying.values()))
+    flight = next(iter(world.cache.engine.flights.computing.flying.values()))
     row.version = 2
     invalidate(world, row.f)
     gate.open()

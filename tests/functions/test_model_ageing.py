@@ -311,7 +311,7 @@ class _Machine(RuleBasedStateMachine):
     @invariant()
     def what_is_under_way_is_held(self):
         assert len(self.world.cache.engine.flights) <= len(self.held)
-        assert not self.world.cache.engine.flights._computing.lone
+        assert not self.world.cache.engine.flights.computing.lone
 
     def teardown(self):
         if not hasattr(self, "stack"):
@@ -322,7 +322,7 @@ class _Machine(RuleBasedStateMachine):
         assert background.join(20)
         assert not background._tasks
         assert len(self.world.cache.engine.flights) == 0
-        assert not self.world.cache.engine.flights._computing.lone
+        assert not self.world.cache.engine.flights.computing.lone
         if self.loop is not None:
             self.loop.run_until_complete(self.loop.shutdown_default_executor())
             self.loop.close()

@@ -80,7 +80,7 @@ def test_nothing_from_before_an_invalidation_is_served_after_it(kind, way, optio
     assert stats.requests == sum(calls for calls, _ in results)
     assert sums_up(stats)
     assert len(world.cache.engine.flights) == 0
-    assert not world.cache.engine.flights._computing.lone
+    assert not world.cache.engine.flights.computing.lone
 
 
 @pytest.mark.parametrize("kind", STORES)
@@ -121,7 +121,7 @@ def test_batches_serve_nothing_from_before_an_invalidation(kind, way):
     assert stats.requests == sum(calls for calls, _ in results)
     assert sums_up(stats)
     assert len(world.cache.engine.flights) == 0
-    assert not world.cache.engine.flights._computing.lone
+    assert not world.cache.engine.flights.computing.lone
 
 
 def test_counters_add_up_exactly_while_a_function_fails_now_and_then():

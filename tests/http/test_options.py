@@ -59,6 +59,11 @@ from tests.http.support import admitted, planned, request
         ({"key": "x"}, "key"),
         ({"bypass": True}, "bypass"),
         ({"enabled": "no"}, "enabled"),
+        ({"stale_while_revalidate": -1}, "stale_while_revalidate"),
+        ({"stale_if_error": "soon"}, "stale_if_error"),
+        ({"min_uses": -1}, "min_uses"),
+        ({"min_uses": 1.5}, "min_uses"),
+        ({"collapse": "yes"}, "collapse"),
     ],
 )
 def test_a_rule_refuses_what_cannot_work(options, words):
@@ -88,6 +93,10 @@ def test_a_rule_refuses_what_cannot_work(options, words):
         ({"max_body_bytes": -1}, "max_body_bytes"),
         ({"max_body_bytes": 1.5}, "max_body_bytes"),
         ({"heuristic_freshness": 0}, "heuristic_freshness"),
+        ({"keep_stale": -1}, "keep_stale"),
+        ({"collapse": None}, "collapse"),
+        ({"collapse_timeout": "long"}, "collapse_timeout"),
+        ({"shadow": "yes"}, "shadow"),
     ],
 )
 def test_a_policy_refuses_what_cannot_work(options, words):

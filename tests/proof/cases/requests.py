@@ -1,0 +1,61 @@
+"""RFC 9111, sections 5.2.1 and 5.4: what requests ask of a cache."""
+
+from tests.proof.cases.storing import FRESH
+from tests.proof.cases.validation import STALE, TAG
+from tests.proof.steps import case, get, head
+
+OLD = (FRESH, "Age: 1800")
+
+CASES = (
+    case("9111 5.2.1.4", "no-cache is answered by the origin",
+         get().origin(FRESH), get("Cache-Control: no-cache").origin(FRESH), get().stored()),
+    case("9111 5.2.1.4", "no-cache in any case", get().origin(FRESH), get("Cache-Control: No-Cache").origin()),
+    case("9111 5.2.1.4", "no-cache is satisfied by a validation",
+         get().origin(FRESH, TAG),
+         get("Cache-Control: no-cache").hearing('If-None-Match: "v1"').confirmed(FRESH, TAG)),
+    case("9111 5.2.1.1", "max-age=0 is answered by the origin", get().origin(FRESH),
+         get("Cache-Control: max-age=0").origin()),
+    case("9111 5.2.1.1", "max-age is kept to", get().origin(*OLD), get("Cache-Control: max-age=900").origin()),
+    case("9111 5.2.1.1", "max-age leaves room for what is younger", get().origin(*OLD),
+         get("Cache-Control: max-age=2700").stored()),
+    case("9111 5.2.1.1", "max-age that cannot be read asks for something new",
+         get().origin(FRESH), get("Cache-Control: max-age=soon").origin()),
+    case("9111 5.2.1.3", "min-fresh is kept to", get().origin(*OLD), get("Cache-Control: min-fresh=2700").origin()),
+    case("9111 5.2.1.3", "min-fresh leaves room for what is fresh enough",
+         get().origin(*OLD), get("Cache-Control: min-fresh=900").stored()),
+    case("9111 5.2.1.2", "max-stale takes what is stale", get().origin(STALE, TAG),
+         get("Cache-Control: max-stale").stored()),
+    case("9111 5.2.1.2", "max-stale takes what is stale for less",
+         get().origin(FRESH, "Age: 4000", TAG), get("Cache-Control: max-stale=900").stored()),
+    case("9111 5.2.1.2", "max-stale does not take what is stale for more",
+         get().origin(FRESH, "Age: 7200", TAG), get("Cache-Control: max-stale=900").confirmed(TAG)),
+    case("9111 5.2.1.2", "max-stale that cannot be read takes nothing",
+         get().origin(STALE, TAG), get("Cache-Control: max-stale=long").confirmed(TAG)),
+    case("9111 5.2.1.1", "max-age beside max-stale",
+         get().origin(FRESH, "Age: 4000", TAG), get("Cache-Control: max-age=300, max-stale").confirmed(TAG)),
+    *(case("9111 4.2.4", f"max-stale does not overrule {directive}",
+           get().origin(f"Cache-Control: max-age=60, {directive}", "Age: 90", TAG),
+           get("Cache-Control: max-stale").confirmed(TAG))
+      for directive in ("must-revalidate", "proxy-revalidate", "s-maxage=60", "no-cache")),
+    case("9111 5.2.1.7", "only-if-cached is answered from the store", get().origin(FRESH),
+         get("Cache-Control: only-if-cached").stored()),
+    case("9111 5.2.1.7", "only-if-cached with nothing stored", get("Cache-Control: only-if-cached").nothing()),
+    case("9111 5.2.1.7", "only-if-cached with something stale",
+         get().origin(STALE, TAG), get("Cache-Control: only-if-cached").nothing()),
+    case("9111 5.2.1.7", "only-if-cached with another variant",
+         get("X-A: 1").origin(FRESH, "Vary: X-A"), get("X-A: 2", "Cache-Control: only-if-cached").nothing()),
+    case("9111 5.2.1.7", "only-if-cached of HEAD", get().origin(FRESH),
+         head("Cache-Control: only-if-cached").stored()),
+    case("9111 5.4", "Pragma asks for something new", get().origin(FRESH), get("Pragma: no-cache").origin()),
+    case("9111 5.4", "Pragma does not count beside Cache-Control",
+         get().origin(FRESH), get("Pragma: no-cache", "Cache-Control: max-age=900").stored()),
+    case("9111 5.4", "other pragmas mean nothing", get().origin(FRESH), get("Pragma: x-fast").stored()),
+    case("9111 5.2.3", "unknown directives of a request are ignored", get().origin(FRESH),
+         get('Cache-Control: x="no-cache"').stored()),
+    case("9111 5.2.1.5", "no-store in a request does not outdate what is stored",
+         get().origin(FRESH), get("Cache-Control: no-store, no-cache").origin(FRESH), get().stored(of=1)),
+    case("9111 5.2.1.5", "no-store in a request that is confirmed does not outdate what is stored",
+         get().origin(FRESH, TAG), get("Cache-Control: no-store, no-cache").confirmed(FRESH, TAG), get().stored()),
+    case("8246 2", "immutable does not hold against no-cache",
+         get().origin("Cache-Control: max-age=3600, immutable"), get("Cache-Control: no-cache").origin()),
+)  # fmt: skip
