@@ -1,4 +1,4 @@
-"""Flask: the extension, caching by the view's own Cache-Control, and a cached function beside it.
+"""Flask: pages cached by their own Cache-Control, or by a decorator on the view, and a cached function behind both.
 
 To serve it: flask --app examples/flask_app.py run
 """
@@ -28,8 +28,9 @@ def show_primes(limit: int) -> Response:
 
 
 @app.get("/count/<int:limit>")
+@cache.cached_view(ttl="5m", tags=["primes:{limit}"])
 def count_primes(limit: int) -> dict[str, int]:
-    """Count prime numbers: the page is not cached, since nothing says so; the function is."""
+    """Count prime numbers: kept for five minutes here, and by nobody else."""
     return {"primes": len(primes(limit))}
 
 

@@ -11,9 +11,14 @@
         cache.init_app(app)
         return app
 
-Responses are cached by the whole application: what says `Cache-Control: max-age=60` is kept for a minute, and rules and
+    @app.get("/airports/<code>")
+    @cache.cached_view(ttl="5m", tags=["airport:{code}"])
+    def show_airport(code): ...
+
+Around the whole application what says `Cache-Control: max-age=60` is kept for a minute, and rules and
 `CACHELAYER_DEFAULT_TTL` cover those that say nothing. Statistics are kept by the rule that matched, such as
-`GET /airports/<code>`.
+`GET /airports/<code>`. Templates have `{% cache "name", ttl="5m" %}`, the command line `flask cachelayer`, and those
+who come from Flask-Caching `cachelayer_flask.compat`. See docs/flask.md.
 """
 
 from __future__ import annotations

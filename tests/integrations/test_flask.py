@@ -125,18 +125,28 @@ def test_a_cache_of_ones_own_can_be_given():
     [
         ({"CACHELAYER_TTL": 5}, {}, "CACHELAYER_TTL.*CACHELAYER_DEFAULT_TTL"),
         ({}, {"ttl": 5}, "ttl.*default_ttl"),
-        ({"CACHELAYER_DEFAULT_TTL": -5}, {}, "default_ttl"),
-        ({"CACHELAYER_BACKEND": 5}, {}, "backend"),
-        ({"CACHELAYER_NAMESPACE": 5}, {}, "namespace"),
-        ({"CACHELAYER_CACHE": Cache(), "CACHELAYER_NAMESPACE": "x"}, {}, "namespace"),
-        ({"CACHELAYER_CACHE": "memory://"}, {}, "backend="),
+        ({"CACHELAYER_DEFAULT_TTL": -5}, {}, "CACHELAYER_DEFAULT_TTL"),
+        ({}, {"default_ttl": -5}, "^default_ttl"),
+        ({"CACHELAYER_BACKEND": 5}, {}, "CACHELAYER_BACKEND"),
+        ({"CACHELAYER_BACKEND": "nothing://"}, {}, "CACHELAYER_BACKEND"),
+        ({"CACHELAYER_NAMESPACE": 5}, {}, "CACHELAYER_NAMESPACE"),
+        ({"CACHELAYER_CACHE": Cache(), "CACHELAYER_NAMESPACE": "x"}, {}, "CACHELAYER_NAMESPACE"),
+        ({"CACHELAYER_CACHE": "memory://"}, {}, "CACHELAYER_CACHE.*backend="),
+        ({"CACHELAYER_RULES": {"path": "/x"}}, {}, "CACHELAYER_RULES"),
+        ({"CACHELAYER_SECRET_KEYS": "short"}, {}, "CACHELAYER_SECRET_KEYS"),
+        ({"CACHELAYER_SESSION_COOKIES": "name"}, {}, "CACHELAYER_SESSION_COOKIES"),
+        ({"CACHELAYER_STATS_INTERVAL": 0}, {}, "CACHELAYER_STATS_INTERVAL"),
     ],
-    ids=range(7),
+    ids=range(13),
 )
 def test_settings_that_cannot_work_are_refused(settings, options, named):
-    """By name, when the application is made."""
+    """By the setting's name, when the application is made; it is as it was then [integrations 9]."""
+    app = flask(**settings)
+    before = app.wsgi_app
     with pytest.raises(CacheLayerError, match=named):
-        CacheLayer(flask(**settings), **options)
+        CacheLayer(app, **options)
+    assert app.wsgi_app == before
+    assert "cachelayer" not in app.extensions
 
 
 def test_what_is_no_flask_application_is_refused():
