@@ -109,7 +109,7 @@ class CacheMiddleware:
             if bound.local
             else await drive(bound.find(request, behind=behind))
         )
-        if found.__class__ is Answer:
+        if isinstance(found, Answer):
             # As `send_answer` does, without a call more, for most requests.
             headers = [*found.stored, *found.added]
             await send({"type": "http.response.start", "status": found.status, "headers": headers})
@@ -138,23 +138,21 @@ class CacheMiddleware:
 async def with_content(request: Request, receive: Receive) -> tuple[Request, Receive]:
     """Read a request's body, if it is not too long for the key; return the request, and what gives the body again."""
     messages: list[Message] = []
-    content: bytes | None = b""
-    more = True
-    while more and content is not None:
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
         message = await receive()
         messages.append(message)
-        if message["type"] != "http.request":
-            content = None
+        parts.append(message.get("body") or b"")
+        size += len(parts[-1])
+        if message["type"] != "http.request" or size > MAX_CONTENT_BYTES:
             break
-        content += message.get("body") or b""
         more = bool(message.get("more_body", False))
-        if len(content) > MAX_CONTENT_BYTES:
-            content = None
 
     async def again() -> Message:
         return messages.pop(0) if messages else await receive()
 
-    return (request if content is None else msgspec.structs.replace(request, content=content)), again
+    return (request if more else msgspec.structs.replace(request, content=b"".join(parts))), again
 
 
 async def send_answer(answer: Answer, send: Send) -> None:

@@ -1,10 +1,12 @@
-"""FastAPI: the middleware, rules with tags, and one call that invalidates a page when its data change.
+"""FastAPI: a view that is cached behind its dependencies, with tags, and a handle that invalidates it.
 
 To serve it: uvicorn fastapi_app:app --app-dir examples
 """
 
-from cachelayer_starlette import CacheMiddleware, Rule
-from fastapi import FastAPI
+from typing import Annotated
+
+from cachelayer_starlette import CacheControl, CacheMiddleware, cache_control, cached_view
+from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
 from cachelayer import Cache
@@ -13,22 +15,22 @@ cache = Cache()
 notes = {"milk": "two bottles"}
 
 app = FastAPI()
-app.add_middleware(
-    CacheMiddleware, cache=cache, rules=[Rule(path="/notes/{name}", ttl="10m", tags=["note:{name}"])]
-)
+app.add_middleware(CacheMiddleware, cache=cache)
+Caching = Annotated[CacheControl, Depends(cache_control())]
 
 
 @app.get("/notes/{name}")
+@cached_view(ttl="10m", tags=["note:{name}"])
 def read_note(name: str) -> dict[str, str]:
     """Show a note: cached, under a tag of its own."""
     return {"name": name, "text": notes.get(name, "")}
 
 
 @app.put("/notes/{name}")
-async def write_note(name: str, text: str) -> dict[str, str]:
+async def write_note(name: str, text: str, caching: Caching) -> dict[str, str]:
     """Change a note, and invalidate what shows it."""
     notes[name] = text
-    await cache.ainvalidate_tags(f"note:{name}")
+    await caching.ainvalidate(f"note:{name}")
     return {"name": name, "text": text}
 
 

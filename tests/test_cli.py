@@ -1,6 +1,7 @@
 """The command line."""
 
 import functools
+import json
 import os
 import re
 import signal
@@ -11,6 +12,10 @@ from importlib.metadata import version
 
 import httpx
 import pytest
+from click.testing import CliRunner
+
+from cachelayer.cli import make_group
+from tests.servers.processes import wait_until
 
 
 def run(*arguments: str, code: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -26,9 +31,41 @@ def test_version():
     assert run("--version").stdout == f"cachelayer {version('cachelayer')}\n"
 
 
-def test_commands_are_listed():
-    """Help names every command with what it does."""
-    assert re.search(r"^  demo +\w+", run("--help").stdout, re.MULTILINE)
+#: Acceptance, word for word.
+COMMANDS = "stats routes top keys get purge clear explain bench doctor demo".split()  # noqa: SIM905 - as it is written
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_listed(command, listed):
+    """Help names every command with what it does [observability 14]."""
+    assert re.search(rf"^  {command} +[A-Z]\w+", listed, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def listed():
+    """Return what help lists."""
+    return run("--help").stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_takes_no_store(command):
+    """It is there for those who have none yet [observability 14]."""
+    result = CliRunner().invoke(make_group(), [command, "--help"])
+    assert (result.exit_code, result.stdout.partition(" ")[0]) == (0, "Usage:")
+
+
+def test_a_whole_command_line(tmp_path):
+    """As a shell runs it: the output is JSON and nothing else [observability 14]."""
+    result = run("stats", "--backend", f"disk://{tmp_path}/cache.db", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["total"]["requests"] == 0
+
+
+def test_a_store_that_is_away_is_one_line():
+    """No traceback, no warning beside it, no password [observability 14]."""
+    result = run("stats", "--backend", "redis://:secret@127.0.0.1:9/0")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert "secret" not in result.stderr
 
 
 def test_an_unknown_command_is_refused():
@@ -108,15 +145,45 @@ def test_demo_says_when_its_port_is_taken():
     assert f"cannot serve on 127.0.0.1:{port}: " in result.stderr
 
 
-def test_demo_keeps_serving_until_it_is_stopped():
-    """What it says to try works: pages are hits from the second time on, and the counts can be seen."""
+@pytest.fixture(scope="module")
+def running():
+    """Return what the demo printed up to its application's address, and that."""
     with demo() as process:
-        url = address_of(process)
-        pages = ("airports/EDDF", "airports/EDDF", "stats")
-        first, second, stats = (httpx.get(f"{url}/{page}", trust_env=False) for page in pages)
+        printed: list[str] = []
+        for line in process.stdout or ():
+            printed.append(line)
+            if found := re.search(r"keeps running at (http://[\d.:]+)", line):
+                yield "".join(printed), found[1]
+                return
+
+
+def test_demo_keeps_serving_until_it_is_stopped(running):
+    """What it says to try works: pages are hits from the second time on, and the counts can be seen."""
+    pages = ("airports/EDDF", "airports/EDDF", "stats")
+    first, second, stats = (httpx.get(f"{running[1]}/{page}", trust_env=False) for page in pages)
     assert (first.status_code, second.content) == (200, first.content)
     assert second.headers["cache-status"].startswith("cachelayer; hit; ttl=")
     assert stats.json()["routes"]["GET /airports/{icao}"]["hit"] > 0
+
+
+def test_demo_opens_on_the_dashboard_with_traffic(running):
+    """Its address leads to the dashboard, where requests keep coming in that nobody sends by hand."""
+    url = running[1]
+    page = httpx.get(f"{url}/", follow_redirects=True, trust_env=False)
+
+    def requests():
+        return httpx.get(f"{url}/cache/api/report", trust_env=False).json()["total"]["requests"]
+
+    before = requests()
+    wait_until(lambda: requests() > before, "visitors come")
+    assert (page.status_code, page.url.path) == (200, "/cache/")
+    assert "airports" in page.text
+
+
+def test_demo_shows_the_dashboard_from_the_beginning(running):
+    """Before the comparison, which it shows live."""
+    printed, url = running
+    assert 0 < printed.index(f"{url}/cache/") < printed.index("without the cache")
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])

@@ -17,12 +17,13 @@ from cachelayer.errors import CacheLayerError, DecodingError
 from cachelayer.flow.lookups import TAG
 from cachelayer.flow.responses import RESPONSES
 from cachelayer.http import StoredResponse, VariantIndex
-from cachelayer.values.codecs import Failure, ValueCodec
+from cachelayer.values.codecs import ValueCodec
 from cachelayer.values.compression import decompress
 from cachelayer.values.envelope import Envelope, unpack
-from cachelayer.values.numbers import RESPONSE
+from cachelayer.values.numbers import EXCEPTION, RESPONSE
 
 _SPECIAL: Final = "*?["
+_KINDS: Final = {RESPONSE: "response", EXCEPTION: "exception"}
 
 
 @click.command()
@@ -93,7 +94,7 @@ def _metadata(cache: Cache, key: str, entry: CacheEntry) -> dict[str, Any]:
     fresh = None if envelope.fresh_until == float("inf") else envelope.fresh_until
     return {
         **found,
-        "kind": "response" if envelope.codec == RESPONSE else "result",
+        "kind": _KINDS.get(envelope.codec, "result"),
         "label": envelope.label,
         "tags": _tags(cache, envelope),
         "created_at": envelope.created,
@@ -125,7 +126,7 @@ def _of_response(envelope: Envelope) -> dict[str, Any]:
 
 
 def _decoded(envelope: Envelope) -> Any:
-    """Return the value; bytes where it takes the function's own serializer."""
+    """Return the value; its bytes where it takes the function's own serializer or exceptions."""
     payload = decompress(envelope.compression, envelope.payload) if envelope.compression else envelope.payload
     codec = RESPONSES if envelope.codec == RESPONSE else ValueCodec()
     try:
@@ -141,8 +142,6 @@ def _value(entry: CacheEntry) -> Any:
     if isinstance(value, StoredResponse):
         lines = [f"{name.decode('latin-1')}: {text.decode('latin-1')}" for name, text in value.headers]
         return {"status": value.status, "headers": lines, "body": _text(value.body)}
-    if isinstance(value, Failure):
-        return f"raises {value.error!r}"
     return _text(value) if isinstance(value, bytes) else repr(value)
 
 

@@ -63,7 +63,8 @@ def routes(*, place: Place, window: str, as_json: bool, sort: str, word: str, li
     if as_json:
         print_json(rows)
     else:
-        make_console().print(_routes(rows))
+        console = make_console()
+        console.print(_routes(rows, console.width))
     if not rows:
         raise SystemExit(1)
 
@@ -85,7 +86,7 @@ def top(*, place: Place, window: str, sort: str, interval: float, limit: int, on
 
         def picture() -> RenderableType:
             report = figures.report(window)
-            return Group(_summary(report), "", _routes(_sorted(report, sort, "")[:limit]))
+            return Group(_summary(report), "", _routes(_sorted(report, sort, "")[:limit], console.width))
 
         if once or not console.is_terminal:
             console.print(picture())
@@ -153,32 +154,28 @@ def _backends(report: Report) -> Table:
     return table
 
 
-def _routes(rows: list[RouteReport]) -> Table:
-    names = (
-        ">requests",
-        ">hit rate",
-        ">coverage",
-        ">hit 95 %",
-        ">origin 95 %",
-        ">saved",
-        ">entries",
-        ">errors",
-    )
-    table = make_table(("route", *names, "why not stored"))
+def _routes(rows: list[RouteReport], width: int) -> Table:
+    columns = _COLUMNS if width >= _WIDE else {name: _COLUMNS[name] for name in _NARROW}
+    table = make_table(("route", *columns))
     for row in rows:
         rate = row.hit_rate
         style = "" if not row.requests else "green" if rate >= 0.8 else "yellow" if rate >= 0.4 else "red"
-        table.add_row(
-            plain(row.route) + (" (paused)" if row.paused else ""),
-            count(row.requests),
-            percent(rate),
-            percent(row.coverage),
-            seconds(row.hit.p95),
-            seconds(row.origin.p95),
-            seconds(row.saved_seconds),
-            count(row.entries),
-            count(row.errors),
-            row.top_reason,
-            style=style,
-        )
+        label = plain(row.route) + (" (paused)" if row.paused else "")
+        table.add_row(label, *(tell(row) for tell in columns.values()), style=style)
     return table
+
+
+_COLUMNS: Final[dict[str, Callable[[RouteReport], str]]] = {
+    ">requests": lambda row: count(row.requests),
+    ">hit rate": lambda row: percent(row.hit_rate),
+    ">coverage": lambda row: percent(row.coverage),
+    ">hit 95 %": lambda row: seconds(row.hit.p95),
+    ">origin 95 %": lambda row: seconds(row.origin.p95),
+    ">saved": lambda row: seconds(row.saved_seconds),
+    ">entries": lambda row: count(row.entries),
+    ">errors": lambda row: count(row.errors),
+    "why not stored": lambda row: plain(row.top_reason),
+}
+#: Characters that a terminal has to have for all columns; a narrower one gets these.
+_WIDE: Final = 120
+_NARROW: Final = (">requests", ">hit rate", ">origin 95 %", ">saved")

@@ -14,20 +14,17 @@ import msgspec
 from cachelayer.backends.locks import pauses
 from cachelayer.control import Control, current
 from cachelayer.errors import EncodingError
-from cachelayer.events import EventKind
+from cachelayer.exchange.keeping import Keeper
 from cachelayer.exchange.labels import DASHBOARD, UNLABELLED
 from cachelayer.flow.compute import LONGEST_TURN
 from cachelayer.flow.flights import Flight, Landed
-from cachelayer.flow.responses import RESPONSES
 from cachelayer.flow.steps import Pause, Wait
-from cachelayer.flow.storage import Draft, stored_of
 from cachelayer.flows import Flow
 from cachelayer.http import (
     Admission,
     Answer,
     Headers,
     Instructions,
-    Kept,
     PartialResponse,
     Plan,
     Reason,
@@ -45,7 +42,6 @@ from cachelayer.http import (
     evaluate,
     forwarded_headers,
     update,
-    writes,
 )
 from cachelayer.http.age import current_age
 from cachelayer.http.bodies import post_answers_get
@@ -54,7 +50,6 @@ from cachelayer.http.groups import invalidated_groups
 from cachelayer.http.guards import guard
 from cachelayer.http.invalidation import invalidated
 from cachelayer.http.no_vary_search import EVERYTHING
-from cachelayer.http.partial import combine, completed, of_206
 from cachelayer.http.plan import as_get
 from cachelayer.http.uris import target_of
 from cachelayer.http.validation import can_validate, conditional_headers, head_updates, selected
@@ -68,8 +63,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("cachelayer.http")
 
-#: How many variants of one URL are kept.
-MOST_VARIANTS: Final = 50
 #: How often a request joins those that wait for another's response, before it goes on by itself.
 _MOST_TURNS: Final = 3
 #: Reasons that are about a request, and say nothing about what is stored.
@@ -143,7 +136,7 @@ class Exchange(Control, eq=False):
     _get_plan: Plan | None = None
     _admission: Admission | None = None
     _head: ResponseHead | None = None
-    _parts: list[bytes] = msgspec.field(default_factory=list)
+    _parts: list[bytes] = msgspec.field(default_factory=list[bytes])
     _size: int = 0
     _label: str = UNLABELLED
     _written: tuple[str, ...] = ()
@@ -663,78 +656,14 @@ class Exchange(Control, eq=False):
         bound, plan, flight = self.bound, self.plan, self._flight or self._late_flight()
         if flight is None or plan.key is None or made.keep_until <= bound.clock():
             return
-        known = {*bound.expected_tags(plan)}
-        late = tuple(name for name in self._tags(made) if name not in known)
+        keeper = Keeper(bound, plan, flight, self._label, seconds)
+        late = keeper.late_tags(made)
         if late and (self._changes is not None or not (yield from bound.storage.capture_late(flight, late))):
             return
-        if made.status == 206:
-            yield from self._keep_part(made, flight, seconds)
-            return
-        # Other variants may have been stored since this request came.
-        current = (yield from bound.read(plan, plan.key)) if made.vary else self.index
-        todo = writes(plan, made, None if isinstance(current, PartialResponse) else current, MOST_VARIANTS)
-        for place, (name, entry) in enumerate(todo.entries, 1):
-            key = bound.cache.key(name)
-            # The last one makes the others reachable, and stands under the key that the flight is for.
-            fence = flight if place == len(todo.entries) else _fork(flight, key)
-            draft = self._draft(key, entry, made, seconds)
-            record = yield from bound.storage.write(draft, RESPONSES, fence)
-            if record is None:
-                return
-            self._written = (key, *self._written)
-            if isinstance(entry, StoredResponse):
-                bound.counters(self._label).note_store(stored_of(record))
-        if made.vary and not bound.local:
-            yield from self._stay_listed(made, todo.entries[0][0], flight, seconds)
-        flight.vouched = True
-        if bound.tells:
-            bound.tell(EventKind.STORED, plan, self._label, seconds=seconds)
-        for name in todo.deleted:
-            yield from bound.storage.remove(bound.cache.key(name))
-
-    def _keep_part(self, made: StoredResponse, flight: Flight, seconds: float) -> Flow[None]:
-        """Store a part together with those that are there, as the whole once nothing is missing."""
-        bound, plan = self.bound, self.plan
-        part = None if made.vary or plan.key is None else of_206(made, plan.policy.max_body_bytes)
-        if part is None or plan.key is None:
-            return
-        current = yield from bound.read(plan, plan.key)
-        if isinstance(current, (StoredResponse, VariantIndex)):
-            return
-        parts = part if current is None else combine(current, part)
-        key = bound.cache.key(plan.key)
-        whole = completed(parts)
-        draft = self._draft(key, parts if whole is None else whole, made, seconds)
-        record = yield from bound.storage.write(draft, RESPONSES, flight)
-        if record is not None:
-            self._written = (key, *self._written)
-            bound.counters(self._label).note_store(stored_of(record))
-
-    def _stay_listed(self, made: StoredResponse, variant: str, flight: Flight, seconds: float) -> Flow[None]:
-        """See to it that a variant is in the index, though others that were stored at the same time wrote it too."""
-        bound, key = self.bound, self.plan.key or ""
-        for _ in range(_MOST_TURNS):
-            current = yield from bound.read(self.plan, key)
-            if not isinstance(current, VariantIndex) or any(one.key == variant for one in current.variants):
-                return
-            index = writes(self.plan, made, current, MOST_VARIANTS).entries[-1][1]
-            draft = self._draft(bound.cache.key(key), index, made, seconds)
-            if (yield from bound.storage.write(draft, RESPONSES, flight)) is None:
-                return
-
-    def _tags(self, made: StoredResponse) -> tuple[str, ...]:
-        """Return the store's names of all tags that a response has."""
-        bound = self.bound
-        names = bound.cache.tag_names(made.tags)
-        if self.plan.url is not None:
-            names = (*names, bound.url_tag(self.plan.url))
-        return names if bound.local else (*names, bound.cache.route_tag(made.label))
-
-    def _draft(self, key: str, entry: Kept, made: StoredResponse, seconds: float) -> Draft:
-        fresh = entry.fresh_until if isinstance(entry, StoredResponse) else entry.keep_until
-        return Draft(
-            key, entry, fresh, entry.keep_until, made.response_time, seconds, self._tags(made), made.label
-        )
+        try:
+            yield from keeper.keep(made, self.index)
+        finally:
+            self._written = keeper.written + self._written
 
     def _retract(self) -> Flow[None]:
         """Remove what was stored: more of the body has come than there was to be."""
@@ -770,7 +699,7 @@ class Exchange(Control, eq=False):
         if failed:
             bound.engine.resting.add(self.plan.key or "")
         self._label = stale.label or self._label
-        given = answer_instead(stale, self.plan, status, bound.clock())
+        given = answer_instead(stale, self.plan, status, bound.clock(), asked=failed)
         yield from self._over(Outcome.ERROR_HIT, reason=reason, size=len(given.body))
         return given
 
@@ -834,10 +763,3 @@ def without_conditions(plan: Plan) -> Plan:
     """Return the plan of a request as the application sees it, without the client's conditions and Range."""
     fields = {name: lines for name, lines in plan.fields.items() if name not in _CONDITIONS}
     return plan if len(fields) == len(plan.fields) else msgspec.structs.replace(plan, fields=fields)
-
-
-def _fork(flight: Flight, key: str) -> Flight:
-    """Return the same fence for another key."""
-    fork = Flight(key)
-    fork.broken, fork.tags, fork.fence = flight.broken, flight.tags, flight.fence
-    return fork

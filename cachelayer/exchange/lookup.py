@@ -306,7 +306,7 @@ class Bound:
             elif reuse.selected and self.shadow is None:
                 if now < found.error_until and self.engine.resting.has(plan.key or ""):
                     # The application has failed a moment ago: it is left alone.
-                    made = answer_instead(found, plan, None, now)
+                    made = answer_instead(found, plan, None, now, asked=False)
                     seconds, label = perf_counter() - began, found.label or UNLABELLED
                     self.count(plan, label, Outcome.ERROR_HIT, seconds=seconds, size=len(made.body))
                     return made

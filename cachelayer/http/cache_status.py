@@ -70,10 +70,13 @@ def confirmed(name: str, fwd: Forward, status: int, *, stored: bool) -> tuple[by
 
 
 @lru_cache(maxsize=512)
-def stale_instead(name: str, status: int | None, ttl: int, detail: str) -> tuple[bytes, bytes]:
+def stale_instead(
+    name: str, status: int | None, ttl: int, detail: str, *, asked: bool = True
+) -> tuple[bytes, bytes]:
     """Return the field line of a stale response in place of a failure; `status` None: the origin gave no response."""
-    said = "" if status is None else f"; fwd-status={status}"
-    return (b"cache-status", f"{name}; fwd=stale{said}; ttl={ttl}; detail={detail}".encode())
+    forwarded = "fwd=stale" if status is None else f"fwd=stale; fwd-status={status}"
+    said = forwarded if asked else "hit"
+    return (b"cache-status", f"{name}; {said}; ttl={ttl}; detail={detail}".encode())
 
 
 @lru_cache(maxsize=512)

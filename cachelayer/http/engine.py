@@ -177,7 +177,9 @@ def answer_confirmed(
     return _selected(entry, plan, (*cookies, _age(entry, now), *status), now)
 
 
-def answer_instead(entry: StoredResponse, plan: Plan, status: int | None, now: float) -> Answer:
+def answer_instead(
+    entry: StoredResponse, plan: Plan, status: int | None, now: float, *, asked: bool = True
+) -> Answer:
     """Return the stale answer in place of a failure of the origin (RFC 5861, section 4).
 
     Args:
@@ -185,11 +187,12 @@ def answer_instead(entry: StoredResponse, plan: Plan, status: int | None, now: f
         plan: of the request.
         status: what the origin answered, None where it raised or was not asked.
         now: epoch seconds.
+        asked: the origin was asked; False while it is left alone for having failed.
     """
     name, ttl = plan.policy.status_name, int(entry.fresh_until - now)
-    said = (
-        () if name is None else (cache_status.stale_instead(name, status, ttl, Reason.STALE_IF_ERROR.value),)
-    )
+    said: Headers = ()
+    if name is not None:
+        said = (cache_status.stale_instead(name, status, ttl, Reason.STALE_IF_ERROR.value, asked=asked),)
     return _selected(entry, plan, (_age(entry, now), *said), now)
 
 

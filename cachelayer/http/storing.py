@@ -144,7 +144,7 @@ def may_store(case: Exchange) -> Freshness | Reason:
 
 def _worth_keeping(case: Exchange, freshness: Freshness) -> bool:
     """Whether a response that is stale on arrival can be of use: validated, or within a stale window."""
-    if freshness.reason is not Reason.EXPLICIT:
+    if freshness.reason is not Reason.EXPLICIT or (case.said is not None and case.said.ttl == 0):
         return False
     if case.has_validator and case.plan.policy.kept_seconds:
         return True

@@ -8,6 +8,9 @@ Responses are cached by what they say themselves (`Cache-Control: max-age=60`, a
 pages with a CSRF token are guarded. Statistics are kept by the route that matched, such as `GET /airports/<code>/`.
 
 Functions are cached by `cachelayer.cached`: they use the same cache, since these settings make the process's default.
+Single views are cached by `cached_view`, fragments of templates by `{% cachelayer %}`, and Django's own cache API is
+served by `cachelayer_django.cache.CacheLayerCache`. Models are tied to tags in `cachelayer_django.signals`. See
+docs/django.md.
 """
 
 from __future__ import annotations
@@ -17,10 +20,11 @@ from cachelayer.errors import MissingExtraError
 from cachelayer.http import Rule
 
 try:
-    from cachelayer_django.conf import get_cache, invalidate_tags, stats
+    from cachelayer_django.conf import get_cache, invalidate_tags, purge, stats
+    from cachelayer_django.decorators import cached_view
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] != "django":
         raise
     raise MissingExtraError("cachelayer_django", "django") from error
 
-__all__ = ["Rule", "cached", "get_cache", "invalidate_tags", "stats"]
+__all__ = ["Rule", "cached", "cached_view", "get_cache", "invalidate_tags", "purge", "stats"]

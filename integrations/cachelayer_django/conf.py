@@ -15,27 +15,41 @@ import threading
 from typing import Any, Final, cast
 
 from django.conf import settings
+from django.core.cache import DEFAULT_CACHE_ALIAS, InvalidCacheBackendError, caches
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 import cachelayer
-from cachelayer import Cache, Rule, StatsSnapshot
+from cachelayer import Cache, CacheBackend, Rule, StatsSnapshot
 from cachelayer.errors import CacheLayerError, ConfigurationError
 from cachelayer.exchange import Caching, option_names
+from cachelayer.http.cookies import ANALYTICS_COOKIES, SESSION_COOKIES
+from cachelayer.purging import Purged
+from cachelayer.values.kinds import type_of
 
 _CACHE_OPTIONS: Final = ("backend", "namespace")
 #: What a site can set; the route is Django's to know.
 _NAMES: Final = {name.upper(): name for name in (*_CACHE_OPTIONS, *option_names()) if name != "route"}
 
 
+#: Keeps pages by Django's manners apart from other entries of the same store.
+_PAGES: Final = "pages"
+
+
 class _Site:
     """What has been made of the settings."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.caching: Caching | None = None
+        #: For single views, in the site's cache.
+        self.views: Caching | None = None
+        #: For pages by Django's manners, by the alias in `CACHES`.
+        self.pages: dict[str, Caching] = {}
         #: Whether tests have changed the settings since they were read.
         self.overridden = False
+        #: The cache that was made of the settings, with a store that is nobody else's.
+        self.own: Cache | None = None
 
 
 _site: Final = _Site()
@@ -56,9 +70,50 @@ def get_caching() -> Caching:
         return _site.caching
 
 
+def get_view_caching() -> Caching:
+    """Return what `cached_view` works with: the site's cache and options, but for rules and `DEFAULT_TTL`."""
+    with _site.lock:
+        if _site.views is None:
+            options = _options_of_views(read_settings())
+            # What Django does with its own cookies it says: by Vary, or by what it has touched.
+            options["ignore_cookies"] = (*options.get("ignore_cookies", ANALYTICS_COOKIES), *_own_cookies())
+            _site.views = Caching(cache=get_cache(), **options)
+        return _site.views
+
+
+def get_page_caching(alias: str) -> Caching:
+    """Return what `cache_page` and the pair of middlewares work with.
+
+    Args:
+        alias: of `CACHES`. Where it is "default", and no cache of ours, pages are kept in the site's cache.
+
+    Raises:
+        ImproperlyConfigured: there is no such alias, or it is no cache of ours.
+    """
+    with _site.lock:
+        if alias not in _site.pages:
+            options = _options_of_views(read_settings())
+            # Django knows who a page is for by its Vary alone.
+            options["ignore_cookies"] = ("*",)
+            _site.pages[alias] = Caching(cache=_page_cache(alias), **options)
+        return _site.pages[alias]
+
+
 def get_cache() -> Cache:
     """Return the site's cache."""
     return get_caching().bind().cache
+
+
+def get_caches() -> list[Cache]:
+    """Return the site's cache, and those that pages are kept in by Django's manners."""
+    with _site.lock:
+        return list(dict.fromkeys([get_cache(), *(pages.bind().cache for pages in _site.pages.values())]))
+
+
+def is_outside(name: str, layer: str) -> bool:
+    """Whether a middleware stands before another one in `MIDDLEWARE`."""
+    names = [str(one) for one in settings.MIDDLEWARE]
+    return name in names and layer in names and names.index(name) < names.index(layer)
 
 
 def stats() -> StatsSnapshot:
@@ -68,7 +123,26 @@ def stats() -> StatsSnapshot:
 
 def invalidate_tags(*tags: str) -> int:
     """See `cachelayer.Cache.invalidate_tags`."""
-    return get_cache().invalidate_tags(*tags)
+    return sum(cache.invalidate_tags(*tags) for cache in get_caches())
+
+
+def purge(
+    url: str | None = None,
+    *,
+    tag: str | None = None,
+    route: str | None = None,
+    prefix: str | None = None,
+    soft: bool = False,
+    dry_run: bool = False,
+) -> Purged:
+    """See `cachelayer.Cache.purge`; pages that are cached by Django's manners are reached, too."""
+    done = [
+        cache.purge(url, tag=tag, route=route, prefix=prefix, soft=soft, dry_run=dry_run)
+        for cache in get_caches()
+    ]
+    counts = [each.count for each in done]
+    total = None if None in counts else sum(count for count in counts if count is not None)
+    return Purged(total, exact=all(each.exact for each in done), dry_run=dry_run)
 
 
 def read_settings() -> dict[str, Any]:
@@ -83,14 +157,20 @@ def read_settings() -> dict[str, Any]:
             f"CACHELAYER has {', '.join(unknown)}; it can have {', '.join(sorted(_NAMES))}"
         )
     options = {_NAMES[name]: value for name, value in given.items()}
+    # Whatever this site calls them.
+    options.setdefault("session_cookies", (*SESSION_COOKIES, *_own_cookies()[:2]))
     if "rules" in options:
-        options["rules"] = list(map(_rule, options["rules"]))
+        options["rules"] = _rules(options["rules"])
     return options
 
 
 def _configure(backend: Any, default_ttl: Any, own: dict[str, Any]) -> Cache:
     try:
-        return cachelayer.configure(backend, default_ttl=default_ttl, replace=_site.overridden, **own)
+        made = cachelayer.configure(backend, default_ttl=default_ttl, replace=_site.overridden, **own)
+        if _site.own is not None:
+            _site.own.close()
+        _site.own = None if isinstance(backend, CacheBackend) else made
+        return made
     except ConfigurationError as error:
         if "in use" not in str(error):
             raise
@@ -100,16 +180,26 @@ def _configure(backend: Any, default_ttl: Any, own: dict[str, Any]) -> Cache:
         ) from error
 
 
+def _rules(given: Any) -> list[Any]:
+    if type_of(given) not in (list, tuple):
+        raise ImproperlyConfigured(f"CACHELAYER: RULES must be a list of rules, not {given!r}")
+    return [_rule(one) for one in given]
+
+
 def _rule(given: Any) -> Any:
     """Return the rule that a dict of its options stands for; anything else is for the policy to judge."""
-    options: dict[str, Any] = given
-    return Rule(**options) if isinstance(given, dict) else given
+    if type_of(given) is not dict:
+        return given
+    try:
+        return Rule(**given)
+    except (TypeError, ValueError) as error:
+        raise ImproperlyConfigured(f"CACHELAYER: RULES has {given!r}: {error}") from error
 
 
 def _make(options: dict[str, Any]) -> Caching:
     cache = options.pop("cache", None)
     own: dict[str, Any] = {name: options.pop(name) for name in _CACHE_OPTIONS if name in options}
-    if cache is None and (own or options.get("default_ttl") is not None):
+    if cache is None and (own or options.get("default_ttl") is not None or _site.own is not None):
         backend = own.pop("backend", None)
         # Functions that name no cache use it too. Overridden settings come after its first use, and mean it.
         cache = _configure(backend, options.get("default_ttl"), own)
@@ -120,9 +210,48 @@ def _make(options: dict[str, Any]) -> Caching:
     return Caching(cache=cache, backend=None, route=None, **options)
 
 
+def _own_cookies() -> tuple[str, ...]:
+    """Return the names of Django's own cookies; the first two identify a visitor."""
+    return settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME, "messages"
+
+
+def _options_of_views(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of the middleware that hold for single views."""
+    return {
+        name: value
+        for name, value in options.items()
+        if name not in {*_CACHE_OPTIONS, "cache", "default_ttl", "rules"}
+    }
+
+
+def _page_cache(alias: str) -> Cache:
+    # Not at the top: caches are made when their first is asked for, and settings may be read before.
+    from cachelayer_django.cache import CacheLayerCache  # noqa: PLC0415
+
+    try:
+        found = caches[alias]
+    except InvalidCacheBackendError as error:
+        raise ImproperlyConfigured(f"CACHE_MIDDLEWARE_ALIAS, or cache=, is {alias!r}: {error}") from error
+    if isinstance(found, CacheLayerCache):
+        return Cache(found.store.origin, namespace=_PAGES, name=f"pages of {alias}")
+    if alias == DEFAULT_CACHE_ALIAS:
+        return get_cache()
+    raise ImproperlyConfigured(
+        f"CACHE_MIDDLEWARE_ALIAS, or cache=, is {alias!r}, and CACHES[{alias!r}] is {type(found).__qualname__}: "
+        f"pages are kept in a cachelayer_django.cache.CacheLayerCache; else take Django's own middleware"
+    )
+
+
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "CACHELAYER":
-        _site.caching, _site.overridden = None, True
+        _site.caching, _site.views, _site.overridden = None, None, True
+    if setting in {"CACHELAYER", "CACHES"}:
+        pages, _site.pages = _site.pages, {}
+        for caching in pages.values():
+            cache = caching.bind().cache
+            if cache.namespace == _PAGES:
+                # The store is not this cache's own, what it writes down is.
+                cache.recorder.close()
 
 
 setting_changed.connect(_forget)

@@ -1,37 +1,39 @@
-"""The middleware, for sync and async requests alike."""
+"""The middlewares, each for sync and async requests alike.
+
+`CacheLayerMiddleware` is what a new site takes: first in `MIDDLEWARE`, with its options in `CACHELAYER`. The others
+have the names and the manners of Django's own, and stand where those stood.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, ClassVar, Final, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
 
-import msgspec
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest, HttpResponse
+from django.core.cache import DEFAULT_CACHE_ALIAS
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils.cache import patch_vary_headers
 
-from cachelayer import asgi, wsgi
-from cachelayer.exchange import ROUTE, UNMATCHED, Exchange
-from cachelayer.flows import arun, run
-from cachelayer.http import Answer, Headers, Reason, Request, ResponseHead
-from cachelayer_django.conf import get_caching
+from cachelayer.flow.steps import Compute
+from cachelayer.flows import Flow, arun, run
+from cachelayer_django.conf import get_caching, is_outside
+from cachelayer_django.layer import Layer, Open
+from cachelayer_django.pages import Manners
+from cachelayer_django.translation import cookie_language, surroundings
 
-_SET_COOKIE: Final = b"set-cookie"
+_LOCALE = "django.middleware.locale.LocaleMiddleware"
+_OPEN = "_cachelayer_open"
+_IS_EXPECTED = "_cachelayer_is_expected"
 
 
-class CacheLayerMiddleware:
-    """Answers requests from the cache, and stores what the views answer; options are in the setting `CACHELAYER`.
-
-    Put it first in `MIDDLEWARE`: what the others do to a response is then in the stored one.
-    """
+class _Middleware:
+    """A middleware that is written as a flow."""
 
     sync_capable: ClassVar[bool] = True
     async_capable: ClassVar[bool] = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
-        self._caching = get_caching()
         # asgiref's until Python 3.12, whose inspect knows what Django marks.
         self._is_async = iscoroutinefunction(get_response)  # pyright: ignore[reportDeprecated]
         if self._is_async:
@@ -39,171 +41,105 @@ class CacheLayerMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Serve one request."""
-        return self._aserve(request) if self._is_async else self._serve(request)
+        return arun(self.flow(request)) if self._is_async else run(self.flow(request))
 
-    def _serve(self, request: HttpRequest) -> HttpResponseBase:
-        bound, asked = self._caching.bind(), request_of(request)
-        found = bound.find_here(asked) if bound.local else run(bound.find(asked))
-        return self._forward(found, request) if isinstance(found, Exchange) else response_of(found)
+    def flow(self, request: HttpRequest) -> Flow[HttpResponseBase]:
+        """Serve one request, in either colour."""
+        raise NotImplementedError
 
-    def _forward(self, exchange: Exchange, request: HttpRequest) -> HttpResponseBase:
-        try:
-            fencing = exchange.prepare()
-            if fencing is not None:
-                run(fencing)
-            response: HttpResponseBase = self.get_response(request)
-            if _start(exchange, request, response):
-                run(exchange.finish())
-        except BaseException as error:
-            exchange.end(_env(request), error)
-            raise
+
+class CacheLayerMiddleware(_Middleware):
+    """Answers requests from the cache, and stores what the views answer; options are in the setting `CACHELAYER`.
+
+    Put it first in `MIDDLEWARE`: what the others do to a response is then in the stored one.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        super().__init__(get_response)
+        get_caching()  # so that a setting that cannot work is found now
+        # Where the language is chosen outside, it is chosen by now, and the response says only later what by.
+        is_chosen = is_outside(_LOCALE, f"{__name__}.{type(self).__name__}")
+        self._layer = Layer(
+            get_caching, vary=(lambda request: surroundings()) if is_chosen else cookie_language
+        )
+
+    def flow(self, request: HttpRequest) -> Flow[HttpResponseBase]:
+        """See `Layer.serve`."""
+        return self._layer.serve(request, self.get_response)
+
+
+class _PageMiddleware(_Middleware, Manners):
+    """A middleware with Django's manners."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        _Middleware.__init__(self, get_response)
+        Manners.__init__(self)
+        self._layer = self.layer()
+
+
+class CacheMiddleware(_PageMiddleware):
+    """What `django.middleware.cache.CacheMiddleware` is: the pair in one.
+
+    Args:
+        get_response: answers requests.
+        cache_timeout: seconds for which pages are kept that say no max-age; None is `CACHE_MIDDLEWARE_SECONDS`.
+        page_timeout: seconds for which pages are kept, whatever they say.
+        options: `cache_alias` and `key_prefix`; left out, they are those of the settings, and None is Django's default.
+    """
+
+    def __init__(
+        self,
+        get_response: Callable[[HttpRequest], Any],
+        cache_timeout: float | None = None,
+        page_timeout: float | None = None,
+        **options: str | None,
+    ) -> None:
+        super().__init__(get_response)
+        if "key_prefix" in options:
+            self.key_prefix = options["key_prefix"] or ""
+        if "cache_alias" in options:
+            self.cache_alias = options["cache_alias"] or DEFAULT_CACHE_ALIAS
+        if cache_timeout is not None:
+            self.cache_timeout = cache_timeout
+        self.page_timeout = page_timeout
+
+    def flow(self, request: HttpRequest) -> Flow[HttpResponseBase]:
+        """See `Layer.serve`."""
+        return self._layer.serve(request, self.get_response)
+
+
+class FetchFromCacheMiddleware(_PageMiddleware):
+    """The inner half of the pair: answers from the cache, once the other middlewares have seen the request."""
+
+    def flow(self, request: HttpRequest) -> Flow[HttpResponseBase]:
+        """Answer, or have the views answer; the outer half goes on from there."""
+        return self._open(request) if vars(request).get(_IS_EXPECTED) else self._pass(request)
+
+    def _open(self, request: HttpRequest) -> Flow[HttpResponseBase]:
+        found = yield from self._layer.look_up(request, self.get_response)
+        if not isinstance(found, Open):
+            return found
+        vars(request)[_OPEN] = found
+        return (yield from found.ask(request, self.get_response))
+
+    def _pass(self, request: HttpRequest) -> Flow[HttpResponseBase]:
+        """Cache nothing: nobody is there to store it."""
+        response: HttpResponseBase = yield Compute(self.get_response, (request,), {})
         return response
 
-    async def _aserve(self, request: HttpRequest) -> HttpResponseBase:
-        bound, asked = self._caching.bind(), request_of(request)
-        found = bound.find_here(asked) if bound.local else await arun(bound.find(asked))
-        return await self._aforward(found, request) if isinstance(found, Exchange) else response_of(found)
 
-    async def _aforward(self, exchange: Exchange, request: HttpRequest) -> HttpResponseBase:
-        drive = asgi.run_here if exchange.bound.local else arun
+class UpdateCacheMiddleware(_PageMiddleware):
+    """The outer half of the pair: stores what came of a request, with all that the other middlewares did to it."""
+
+    def flow(self, request: HttpRequest) -> Flow[HttpResponseBase]:
+        """Have the request answered, and go on with what the inner half has begun."""
+        vars(request)[_IS_EXPECTED] = True
         try:
-            fencing = exchange.prepare()
-            if fencing is not None:
-                await drive(fencing)
-            response: HttpResponseBase = await self.get_response(request)
-            if _start(exchange, request, response):
-                await drive(exchange.finish())
+            response: HttpResponseBase = yield Compute(self.get_response, (request,), {})
+            opened: Open | None = vars(request).get(_OPEN)
+            return response if opened is None else (yield from opened.close(request, response))
         except BaseException as error:
-            exchange.end(_env(request), error)
+            opened = vars(request).get(_OPEN)
+            if opened is not None:
+                yield from opened.abort(request, error)
             raise
-        return response
-
-
-# -- from Django to the engine and back -------------------------------------------------------------------------
-
-
-def request_of(request: HttpRequest) -> Request:
-    """Return the request as the engine takes it."""
-    scope = getattr(request, "scope", None)
-    if scope is not None:
-        made = asgi.request_of(scope)
-    else:
-        # Django has decoded these as UTF-8 already, which PEP 3333 does not know.
-        paths = {name: request.META[name].encode().decode("latin-1") for name in ("SCRIPT_NAME", "PATH_INFO")}
-        made = wsgi.request_of({**request.META, **paths})
-    scheme = request.scheme or made.scheme
-    return made if scheme == made.scheme else msgspec.structs.replace(made, scheme=scheme)
-
-
-def route_label(request: HttpRequest) -> str:
-    """Return the route that a request matched as a path template, or `<unmatched>`."""
-    match = request.resolver_match
-    if match is None:
-        return UNMATCHED
-    # A regular expression stays one.
-    return match.route if match.route.startswith("^") else "/" + match.route
-
-
-def response_of(answer: Answer) -> HttpResponse:
-    """Return an answer of the cache as a response of Django's."""
-    response = HttpResponse(answer.body, status=answer.status, reason=answer.phrase.decode("latin-1") or None)
-    del response.headers["Content-Type"]
-    for name, value in answer.headers:
-        field, text = name.decode("latin-1"), value.decode("latin-1")
-        if name.lower() == _SET_COOKIE:
-            response.cookies.load(text)
-        elif field in response.headers:
-            response.headers[field] += f", {text}"
-        else:
-            response.headers[field] = text
-    return response
-
-
-def _env(request: HttpRequest) -> dict[str, Any]:
-    return {ROUTE: route_label(request)}
-
-
-def _start(exchange: Exchange, request: HttpRequest, response: HttpResponseBase) -> bool:
-    """Decide on a response, and let its body be collected; whether it is whole already."""
-    session = getattr(request, "session", None)
-    if session is not None and session.accessed:
-        # Where the session's middleware is outside of this one, it will only say so later.
-        patch_vary_headers(response, ("Cookie",))
-    objection = Reason.SET_COOKIE if _will_set_cookie(request) else None
-    headers = exchange.start(_head(response), _env(request), objection)
-    if headers is not None:
-        _put(response, headers)
-    if not exchange.collecting:
-        exchange.end({})
-        return False
-    if getattr(response, "streaming", False):
-        _watch(exchange, response)
-        return False
-    exchange.feed(cast(HttpResponse, response).content)
-    return True
-
-
-def _will_set_cookie(request: HttpRequest) -> bool:
-    """Whether middleware that may stand outside of this one is going to set a cookie for this visitor."""
-    session, messages = getattr(request, "session", None), getattr(request, "_messages", None)
-    return bool(
-        request.META.get("CSRF_COOKIE_NEEDS_UPDATE")
-        or (session is not None and session.modified)
-        or (messages is not None and (messages.added_new or messages.used))
-    )
-
-
-def _put(response: HttpResponseBase, headers: Headers) -> None:
-    """Give the response these fields. Django has one line for each name, cookies apart."""
-    lines: dict[bytes, list[str]] = {}
-    for name, value in headers:
-        lines.setdefault(name.lower(), [name.decode("latin-1")]).append(value.decode("latin-1"))
-    for name, (field, *values) in lines.items():
-        if name != _SET_COOKIE:
-            response.headers[field] = ", ".join(values)
-    for field in [field for field in response.headers if field.lower().encode("latin-1") not in lines]:
-        del response.headers[field]
-
-
-def _head(response: HttpResponseBase) -> ResponseHead | None:
-    fields = [
-        *response.items(),
-        *(("Set-Cookie", cookie.output(header="").strip()) for cookie in response.cookies.values()),
-    ]
-    return wsgi.head_of(f"{response.status_code} {response.reason_phrase}", fields)
-
-
-def _watch(exchange: Exchange, response: Any) -> None:
-    """Collect the body while it streams."""
-    parts = response.streaming_content
-    response.streaming_content = (
-        _acollect(exchange, parts) if response.is_async else _collect(exchange, parts)
-    )
-    response._resource_closers.append(lambda: exchange.end({}))
-
-
-def _collect(exchange: Exchange, parts: Iterator[bytes]) -> Iterator[bytes]:
-    try:
-        for part in parts:
-            due = exchange.take(part)
-            if due is not None:
-                run(due)
-            yield part
-        run(exchange.finish())
-    except BaseException as error:
-        exchange.end({}, error)
-        raise
-
-
-async def _acollect(exchange: Exchange, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    drive = asgi.run_here if exchange.bound.local else arun
-    try:
-        async for part in parts:
-            due = exchange.take(part)
-            if due is not None:
-                await drive(due)
-            yield part
-        await drive(exchange.finish())
-    except BaseException as error:
-        exchange.end({}, error)
-        raise

@@ -10,6 +10,8 @@ or, in the list of middleware:
 It takes the options of `cachelayer.asgi.CacheMiddleware`. Statistics are kept by path template, mounts and router
 prefixes included, such as `GET /api/users/{id}`.
 
+A view alone is cached by `cached_view`, behind its dependencies; an endpoint speaks of its response by `cache_control`.
+
 Middleware that is added later stands outside: what it does to a response is done to hits too, and what middleware
 inside does is in the stored response.
 """
@@ -26,6 +28,15 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError("cachelayer_starlette", "starlette") from error
 
+from cachelayer_starlette.control import CacheControl, cache_control
 from cachelayer_starlette.middleware import CacheMiddleware
+from cachelayer_starlette.views import cached_view
 
-__all__ = ["CacheMiddleware", "Rule", "route_label"]
+__all__ = [
+    "CacheControl",
+    "CacheMiddleware",
+    "Rule",
+    "cache_control",
+    "cached_view",
+    "route_label",
+]

@@ -21,7 +21,9 @@ _CLEAN = dict.fromkeys(
 def ask(*arguments: str, answer: str | None = None, **environment: str) -> Result:
     """Run a command line, and let no error through but the end of the command."""
     environment = {**_CLEAN, "NO_PROXY": "*", **environment}
-    result = CliRunner().invoke(make_group(), arguments, input=answer, env=environment, prog_name="cachelayer")
+    result = CliRunner().invoke(
+        make_group(), arguments, input=answer, env=environment, prog_name="cachelayer"
+    )
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -35,14 +37,15 @@ def visit(site, path):
 
 
 def pages(environ, start_response):
-    """Serve pages that are fresh for ten minutes."""
+    """Serve pages that are fresh for ten minutes, and served stale for one."""
     environ["cachelayer.route"] = "/pages/{id}"
-    start_response("200 OK", [("Cache-Control", "max-age=600"), ("Content-Type", "text/plain")])
+    said = "max-age=600, stale-while-revalidate=60"
+    start_response("200 OK", [("Cache-Control", said), ("Content-Type", "text/plain")])
     return [b"the page's own text"]
 
 
 def used(cache: Cache) -> Cache:
-    """Use a cache: `double` has 6 hits and 2 misses; its results have the tag "numbers"; a page is stored, and a hit."""
+    """Use a cache: `double` has 6 hits, 2 misses, and the tag "numbers"; a page is stored, and then a hit."""
 
     @cached(cache=cache, ttl=600, name="double", tags=["numbers"])
     def double(number: int) -> dict[str, int]:
@@ -58,7 +61,8 @@ def used(cache: Cache) -> Cache:
 
 @contextmanager
 def dashboard(cache: Cache):
-    """Serve a cache's dashboard; gives its address."""
+    """Serve a cache's dashboard; gives its address. What is counted from then on is in its history."""
     board = Dashboard(cache, auth=Bearer(view={"eve": VIEW}, purge={"alice": PURGE}))
+    board.source  # noqa: B018 - history begins with it
     with listen(0) as here, serving(board.asgi_app, here) as url:
         yield url

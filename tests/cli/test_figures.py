@@ -15,7 +15,7 @@ def rows(result):
 
 
 def test_stats_of_a_store(store):
-    """Requests, hit rate and the stores, of all workers that wrote there. [observability 14]"""
+    """Requests, hit rate and the stores, of all workers that wrote there [observability 14]."""
     result = ask("stats", "--backend", store)
     assert (result.exit_code, result.stderr) == (0, "")
     told = " ".join(result.stdout.split())
@@ -26,33 +26,33 @@ def test_stats_of_a_store(store):
 
 
 def test_stats_as_json_is_the_report(store):
-    """The fields are those of `Report`; who only looks is no worker. [observability 14]"""
+    """The fields are those of `Report`; who only looks is no worker [observability 14]."""
     found = json.loads(ask("stats", "--backend", store, "--json").stdout)
     assert (found["total"]["requests"], found["total"]["served"]) == (10, 7)
     assert (found["scope"], found["workers"]) == ("workers", [])
 
 
 def test_the_environment_names_the_store(store):
-    """As it does for the library. [observability 14]"""
+    """As it does for the library [observability 14]."""
     assert "requests" in ask("stats", CACHELAYER_URL=store).stdout
 
 
 def test_a_cache_is_found_by_its_namespace_and_name(spaced):
-    """They are part of where its statistics are. [observability 14]"""
+    """They are part of where its statistics are [observability 14]."""
     mine = ask("stats", "--backend", spaced, "--namespace", "shop", "--name", "pages", "--json")
     other = ask("stats", "--backend", spaced, "--json")
     assert [json.loads(each.stdout)["total"]["requests"] for each in (mine, other)] == [10, 0]
 
 
 def test_memory_is_read_through_a_directory(tmp_path):
-    """Workers with memory of their own share figures there. [observability 14]"""
+    """Workers with memory of their own share figures there [observability 14]."""
     used(Cache(stats_dir=tmp_path / "statistics")).close()
     result = ask("stats", "--stats-dir", str(tmp_path / "statistics"), "--json")
     assert json.loads(result.stdout)["total"]["requests"] == 10
 
 
 def test_routes_has_a_row_for_each(store):
-    """Routes and functions. [observability 14]"""
+    """Routes and functions [observability 14]."""
     result = ask("routes", "--backend", store)
     lines = {line.split("  ")[0].strip(): line for line in result.stdout.splitlines()}
     assert result.exit_code == 0
@@ -61,7 +61,7 @@ def test_routes_has_a_row_for_each(store):
 
 
 def test_routes_as_json(store):
-    """Each is a `RouteReport`. [observability 14]"""
+    """Each is a `RouteReport` [observability 14]."""
     found = rows(ask("routes", "--backend", store, "--json"))
     assert {route: row["requests"] for route, row in found.items()} == {"double": 8, "GET /pages/{id}": 2}
 
@@ -77,18 +77,18 @@ def test_routes_as_json(store):
     ids=" ".join,
 )
 def test_routes_can_be_sorted_and_chosen(store, options, expected):
-    """By figures and by words. [observability 14]"""
+    """By figures and by words [observability 14]."""
     assert list(rows(ask("routes", "--backend", store, "--json", *options))) == expected
 
 
 def test_no_route_is_a_negative_answer(store):
-    """The exit code says so. [observability 14]"""
+    """The exit code says so [observability 14]."""
     result = ask("routes", "--backend", store, "--filter", "nothing like it", "--json")
     assert (result.exit_code, json.loads(result.stdout)) == (1, [])
 
 
 def test_top_once(store):
-    """The same on one page, for those who look but once. [observability 14]"""
+    """The same on one page, for those who look but once [observability 14]."""
     result = ask("top", "--backend", store, "--once")
     assert result.exit_code == 0
     assert "hit rate" in result.stdout
@@ -96,7 +96,7 @@ def test_top_once(store):
 
 
 def test_top_is_live_until_it_is_interrupted(tmp_path, monkeypatch):
-    """What is counted meanwhile shows with the next picture; Ctrl-C is its regular end. [observability 14]"""
+    """What is counted meanwhile shows with the next picture; Ctrl-C is its regular end [observability 14]."""
     url, pauses = f"disk://{tmp_path}/cache.db", []
 
     def sleep(seconds):
@@ -106,6 +106,7 @@ def test_top_is_live_until_it_is_interrupted(tmp_path, monkeypatch):
         used(Cache(url)).close()
 
     monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr("cachelayer.dashboard.sources._FRESH", 0.0)  # no time passes between the pictures
     result = ask("top", "--backend", url, "--interval", "0.5", FORCE_COLOR="1")
     first, second = result.stdout.split("cache default")[1:]
     assert (result.exit_code, pauses) == (0, [0.5, 0.5])
@@ -114,13 +115,13 @@ def test_top_is_live_until_it_is_interrupted(tmp_path, monkeypatch):
 
 
 def test_colours_are_for_terminals(store):
-    """Pipes get none. [observability 14]"""
+    """Pipes get none [observability 14]."""
     assert "\x1b[" not in ask("routes", "--backend", store).stdout
     assert "\x1b[" in ask("routes", "--backend", store, FORCE_COLOR="1").stdout
 
 
 def test_labels_cannot_move_the_cursor(tmp_path):
-    """What comes from requests is shown, and not obeyed. [observability 14]"""
+    """What comes from requests is shown, and not obeyed [observability 14]."""
     url = f"disk://{tmp_path}/cache.db"
     cache = Cache(url)
     cache.routes.counters("\x1b[2J[red]evil").record("hit")
@@ -132,8 +133,10 @@ def test_labels_cannot_move_the_cursor(tmp_path):
 
 @pytest.mark.parametrize("command", ["stats", "routes", "top"])
 def test_a_running_application_is_asked_by_its_api(command):
-    """Its figures are those of its own memory. [observability 14]"""
-    with dashboard(used(Cache())) as url:
+    """Its figures are those of its own memory [observability 14]."""
+    cache = Cache()
+    with dashboard(cache) as url:
+        used(cache)
         once = ["--once"] if command == "top" else []
         result = ask(command, "--api", url, "--token", VIEW, *once)
         assert (result.exit_code, result.stderr) == (0, "")
@@ -141,11 +144,9 @@ def test_a_running_application_is_asked_by_its_api(command):
         assert ask(command, *once, CACHELAYER_API=url, CACHELAYER_TOKEN=PURGE).exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("token", "said"), [(None, "401"), ("a wrong token", "401")], ids=["none", "wrong"]
-)
+@pytest.mark.parametrize(("token", "said"), [(None, "401"), ("a wrong token", "401")], ids=["none", "wrong"])
 def test_without_a_right_token_nothing_is_told(token, said):
-    """The message has the status and what to do. [observability 14]"""
+    """The message has the status and what to do [observability 14]."""
     with dashboard(Cache()) as url:
         given = () if token is None else ("--token", token)
         result = ask("stats", "--api", url, *given)
@@ -156,7 +157,7 @@ def test_without_a_right_token_nothing_is_told(token, said):
 
 
 def test_a_url_that_is_no_dashboard_is_said():
-    """It answers, but not as one does. [observability 14]"""
+    """It answers, but not as one does [observability 14]."""
     with dashboard(Cache()) as url:
         result = ask("stats", "--api", f"{url}/elsewhere", "--token", VIEW)
     assert result.exit_code == 2
@@ -177,7 +178,7 @@ def test_a_url_that_is_no_dashboard_is_said():
     ids=["no API", "no URL", "no Redis", "no scheme", "memory", "both", "nothing"],
 )
 def test_what_cannot_be_asked_exits_with_2(arguments, said):
-    """One line says what to do, and no password is in it. [observability 14]"""
+    """One line says what to do, and no password is in it [observability 14]."""
     result = ask("stats", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr
@@ -185,7 +186,16 @@ def test_what_cannot_be_asked_exits_with_2(arguments, said):
 
 
 def test_a_window_that_makes_no_sense_is_refused(store):
-    """With what durations look like. [observability 14]"""
+    """With what durations look like [observability 14]."""
     result = ask("stats", "--backend", store, "--window", "soon")
     assert result.exit_code == 2
     assert "soon" in result.stderr
+
+
+def test_a_narrow_terminal_gets_fewer_columns(store):
+    """Labels are what one has to be able to read [observability 14]."""
+    narrow = ask("routes", "--backend", store, FORCE_COLOR="1", COLUMNS="80").stdout
+    wide = ask("routes", "--backend", store, FORCE_COLOR="1", COLUMNS="150").stdout
+    assert "GET /pages/{id}" in narrow
+    assert "coverage" not in narrow
+    assert "coverage" in wide

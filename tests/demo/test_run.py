@@ -1,12 +1,16 @@
 """The demo as a whole, over real HTTP."""
 
 import io
+import threading
 
 import httpx
 import pytest
 from rich.console import Console
 
+from cachelayer import Cache
+from cachelayer.asgi import CacheMiddleware
 from cachelayer.demo.airports import load_airports
+from cachelayer.demo.board import traffic, with_dashboard
 from cachelayer.demo.run import run
 from cachelayer.demo.serving import PortTakenError, listen, serving, url_of
 from cachelayer.demo.traffic import Visitors
@@ -137,3 +141,43 @@ def test_served_application_ends_with_its_block():
         assert httpx.get(url, trust_env=False).status_code == 204
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, trust_env=False)
+
+
+def test_the_dashboard_is_outside_of_what_it_shows():
+    """Looking at the figures does not change them, and neither does the way to them."""
+    cache = Cache()
+
+    async def app(scope, receive, send):
+        raise AssertionError("nobody asks for it")
+
+    site = with_dashboard(CacheMiddleware(app, cache=cache), cache)
+    with listen(0) as listening, serving(site, listening) as url:
+        for path in ("/", "/cache/", "/cache/api/report"):
+            answer = httpx.get(url + path, follow_redirects=True, trust_env=False)
+            assert answer.status_code == 200
+    assert cache.stats().total.requests == 0
+
+
+def test_the_dashboard_may_be_opened_in_a_browser(monkeypatch):
+    """With its address, once it is served."""
+    opened = []
+
+    def browser(url):
+        opened.append((url, httpx.get(url, trust_env=False).status_code))
+
+    monkeypatch.setattr("webbrowser.open", browser)
+    monkeypatch.setattr("cachelayer.demo.run._keep_running", lambda show: show())  # and not until Ctrl-C
+    shown = Console(file=io.StringIO(), width=100)
+    run(shown, requests=1, seed=1, port=None, once=False, opens=True)
+    ((url, status),) = opened
+    assert url in shown.file.getvalue()
+    assert (url.endswith("/cache/"), status) == (True, 200)
+
+
+def test_traffic_ends_with_its_block():
+    """And with the server, if that is first."""
+    with listen(0) as listening:
+        url = url_of(listening)
+    with traffic(url, Visitors(load_airports(), SEED)):
+        pass
+    assert "traffic" not in {thread.name for thread in threading.enumerate()}

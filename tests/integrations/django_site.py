@@ -19,7 +19,24 @@ if not settings.configured:
         DEBUG=False,
         ROOT_URLCONF=__name__,
         SECRET_KEY="tests have no secrets",
-        INSTALLED_APPS=["django.contrib.sessions"],
+        INSTALLED_APPS=[
+            "cachelayer_django",
+            "django.contrib.admin",
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "django.contrib.messages",
+            "django.contrib.sessions",
+            "tests.integrations.django.notes",
+        ],
+        # In memory, and seen by every thread.
+        DATABASES={
+            "default": {
+                "ENGINE": "django.db.backends.sqlite3",
+                "NAME": "file:cachelayer?mode=memory&cache=shared",
+            }
+        },
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        SILENCED_SYSTEM_CHECKS=["admin.E403", "admin.E408", "admin.E409", "admin.E410"],
         SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
         MIDDLEWARE=[LAYER],
         LOGGING_CONFIG=None,

@@ -28,9 +28,15 @@ def answer(method, path):
         "/page": (200, [FRESH, TEXT, ("X-Twice", "1"), ("X-Twice", "2")], number),
         "/sized": (200, [FRESH, TEXT, ("Content-Length", "5")], b"%05d" % next(count)),
         "/missing": (404, [FRESH, TEXT], b"no such page"),
+        "/slow": (200, [FRESH, TEXT], (b"slow" * 1000 for _ in range(20))),
         "/stream": (200, [FRESH, TEXT], stream()),
         "/head": (200, [FRESH, TEXT, ("Content-Length", "5")], b"hello"),
         "/tagged": (200, [FRESH, TEXT, ("ETag", '"x"'), ("Content-Length", "5")], b"hello"),
+        "/long": (
+            200,
+            [FRESH, TEXT, ("ETag", '"long"'), ("Content-Length", "26")],
+            b"abcdefghijklmnopqrstuvwxyz",
+        ),
         "/echo": (200, [TEXT], method.encode()),
         "/silent": (200, [TEXT], number),
         "/stats": (200, [TEXT, ("Cache-Control", "no-store")], show_stats()),
@@ -46,6 +52,9 @@ def show_stats():
 async def asgi_origin(scope, receive, send):
     """Answer as ASGI has it."""
     if scope["type"] == "lifespan":
+        for event in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{event}.complete"})
         return
     label, status, fields, body = answer(scope["method"], scope["path"])
     scope["cachelayer.route"] = label

@@ -1,18 +1,17 @@
 """Django: the middleware in sync and async, its setting, and what Django does with cookies, sessions and streams."""
 
-import asyncio
-
 import pytest
 from asgiref.sync import iscoroutinefunction
 from cachelayer_django import get_cache, invalidate_tags, stats
-from cachelayer_django.middleware import CacheLayerMiddleware, response_of
+from cachelayer_django.middleware import CacheLayerMiddleware
+from cachelayer_django.translation import response_of
 from django.core.exceptions import ImproperlyConfigured
-from django.test import AsyncClient, Client
 from django.test.utils import override_settings
 
 import cachelayer
 from cachelayer import Cache, InMemoryBackend, Rule, default_cache
 from cachelayer.http import Answer as Stored
+from tests.integrations.browsers import Browser
 from tests.integrations.django_site import LAYER
 from tests.shells import SixMethods
 
@@ -20,62 +19,6 @@ COMMON = "django.middleware.common.CommonMiddleware"
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 COLOURS = ("sync", "async")
-
-
-class Answer:
-    """What a client got, read to its end."""
-
-    def __init__(self, response, body):
-        self.response, self.body = response, body
-        self.status, self.headers = response.status_code, response.headers
-
-    @property
-    def is_hit(self):
-        """Whether the cache gave it."""
-        return "; hit" in self.headers.get("cache-status", "")
-
-
-class Browser:
-    """A client of either colour."""
-
-    def __init__(self, colour):
-        self.colour = colour
-        self.client = Client() if colour == "sync" else AsyncClient()
-
-    def get(self, path, method="get", **headers):
-        """Ask and read the whole body."""
-        return (
-            asyncio.run(self._aget(path, method, headers))
-            if self.is_async
-            else self._get(path, method, headers)
-        )
-
-    @property
-    def own_stream(self):
-        """The stream of this colour: Django warns of the other one."""
-        return "/astream" if self.is_async else "/stream"
-
-    @property
-    def is_async(self):
-        """Whether requests go through the async handler."""
-        return isinstance(self.client, AsyncClient)
-
-    def _get(self, path, method, headers):
-        response = getattr(self.client, method)(path, headers=headers)
-        body = b"".join(response) if response.streaming else response.content
-        response.close()
-        return Answer(response, body)
-
-    async def _aget(self, path, method, headers):
-        response = await getattr(self.client, method)(path, headers=headers)
-        if not response.streaming:
-            body = response.content
-        elif response.is_async:
-            body = b"".join([part async for part in response.streaming_content])
-        else:
-            body = b"".join(response.streaming_content)
-        response.close()
-        return Answer(response, body)
 
 
 @pytest.fixture(params=COLOURS)
@@ -110,7 +53,7 @@ def site(request):
     ],
 )
 def test_a_label_is_the_route_that_matched(site, path, label):
-    """Through includes; a view's own 404 keeps it."""
+    """Through includes; a view's own 404 keeps it [integrations 18]."""
     site().get(path)
     assert list(stats().routes) == [label]
 
@@ -118,7 +61,7 @@ def test_a_label_is_the_route_that_matched(site, path, label):
 @pytest.mark.parametrize("backend", [InMemoryBackend, SixMethods])
 @pytest.mark.parametrize("path", ["/users/1/", "/async", "/own-stream", "/%C3%A4/%E4%BD%A0", "/a%2Fb"])
 def test_a_hit_is_the_miss(site, backend, path):
-    """Status, fields and body, under the label of the miss; sync and async views and streams, in both colours."""
+    """Status, fields and body, under the label of the miss; sync and async views and streams [integrations 16]."""
     browser = site(COMMON, BACKEND=backend(), RULES=[Rule(status={404: 60})])
     path = browser.own_stream if path == "/own-stream" else path
     miss, hit = browser.get(path), browser.get(path)
@@ -132,7 +75,7 @@ def test_a_hit_is_the_miss(site, backend, path):
 
 
 def test_what_says_nothing_is_stored_by_default_ttl_or_rule(site):
-    """And else not at all."""
+    """And else not at all [integrations 16]."""
     browser = site()
     assert browser.get("/silent").body != browser.get("/silent").body
     for options in ({"DEFAULT_TTL": "1m"}, {"RULES": [Rule(path="/sil*", ttl=60)]}):
@@ -141,13 +84,13 @@ def test_what_says_nothing_is_stored_by_default_ttl_or_rule(site):
 
 
 def test_never_cache_is_never_cached(site):
-    """Django's decorator says so by its headers."""
+    """Django's decorator says so by its headers [integrations 17]."""
     browser = site(DEFAULT_TTL=60)
     assert browser.get("/never").body != browser.get("/never").body
 
 
 def test_vary_on_headers_makes_variants(site):
-    """Django's decorator says Vary."""
+    """Django's decorator says Vary [integrations 17]."""
     browser = site()
     for language in ("de", "en", "de"):
         answer = browser.get("/translated", **{"Accept-Language": language})
@@ -157,7 +100,7 @@ def test_vary_on_headers_makes_variants(site):
 
 @pytest.mark.parametrize("first", [(), (SESSIONS,)], ids=["layer outside", "layer inside"])
 def test_a_session_is_its_visitors_own(site, first):
-    """Wherever the middlewares stand: what was written is not stored, what was looked at varies by the cookie."""
+    """Wherever they stand: what was written is not stored, what was looked at is one's own [integrations 17]."""
     alice = site(*(() if first else (SESSIONS,)), first=first)
     bob, nobody = Browser(alice.colour), Browser(alice.colour)
     written = [browser.get("/session").body for browser in (alice, alice, bob)]
@@ -167,7 +110,7 @@ def test_a_session_is_its_visitors_own(site, first):
 
 @pytest.mark.parametrize("first", [(), (CSRF,)], ids=["layer outside", "layer inside"])
 def test_a_page_with_a_csrf_token_is_not_stored(site, first):
-    """Neither for those who have the cookie already."""
+    """Neither for those who have the cookie already [integrations 17]."""
     browser = site(*(() if first else (CSRF,)), first=first)
     answers = [browser.get("/form") for _ in range(3)]
     assert not any(answer.is_hit for answer in answers)
@@ -176,7 +119,7 @@ def test_a_page_with_a_csrf_token_is_not_stored(site, first):
 
 
 def test_a_response_that_sets_a_cookie_is_not_stored(site):
-    """Unless a rule strips the cookie; Django keeps cookies apart from fields."""
+    """Unless a rule strips the cookie; Django keeps cookies apart from fields [integrations 17]."""
     browser = site()
     assert [browser.get("/cookie").response.cookies["id"].value for _ in range(2)] == ["1", "1"]
     assert not browser.get("/cookie").is_hit
@@ -188,7 +131,7 @@ def test_a_response_that_sets_a_cookie_is_not_stored(site):
 
 
 def test_a_stored_response_of_any_form_comes_back():
-    """Cookies are Django's own again, and repeated fields, which it does not know, are joined."""
+    """Cookies are Django's own again, and repeated fields, which it does not know, are joined [integrations 16]."""
     fields = (
         (b"Set-Cookie", b"id=1; Path=/"),
         (b"Set-Cookie", b"b=2"),
@@ -203,7 +146,7 @@ def test_a_stored_response_of_any_form_comes_back():
 
 @pytest.mark.parametrize("path", ["/failing", "/broken"])
 def test_an_error_of_a_view_is_the_views(site, path):
-    """It comes out as it would without us, and nothing is stored."""
+    """It comes out as it would without us, and nothing is stored [integrations 16]."""
     browser = site()
     path = "/abroken" if path == "/broken" and browser.is_async else path
     for _ in range(2):
@@ -213,7 +156,7 @@ def test_an_error_of_a_view_is_the_views(site, path):
 
 
 def test_a_stream_that_nobody_reads_is_not_stored(site):
-    """It is closed, and counted once."""
+    """It is closed, and counted once [integrations 16]."""
     browser = site()
     if browser.is_async:
         return
@@ -225,7 +168,7 @@ def test_a_stream_that_nobody_reads_is_not_stored(site):
 
 
 def test_a_file_is_stored_with_what_it_says(site):
-    """Its length and type are in the hit as in the miss."""
+    """Its length and type are in the hit as in the miss [integrations 16]."""
     browser = site()
     if browser.is_async:
         return  # Django reads files in threads there, and warns of it
@@ -235,7 +178,7 @@ def test_a_file_is_stored_with_what_it_says(site):
 
 
 def test_head_and_conditional_requests_are_answered_from_the_store(site):
-    """Without a body; a 304 has no type or length either."""
+    """Without a body; a 304 has no type or length either [integrations 17]."""
     browser = site("django.middleware.http.ConditionalGetMiddleware")
     etag = browser.get("/").headers["ETag"]
     head, unchanged = browser.get("/", "head"), browser.get("/", **{"If-None-Match": etag})
@@ -245,7 +188,7 @@ def test_head_and_conditional_requests_are_answered_from_the_store(site):
 
 
 def test_a_proxys_scheme_is_another_resource(site):
-    """Where Django is told to trust it."""
+    """Where Django is told to trust it [integrations 16]."""
     browser = site()
     with override_settings(SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https")):
         plain, secure = browser.get("/"), browser.get("/", **{"X-Forwarded-Proto": "https"})
@@ -253,7 +196,7 @@ def test_a_proxys_scheme_is_another_resource(site):
 
 
 def test_tags_are_invalidated_by_name(site):
-    """Those of the rules."""
+    """Those of the rules [integrations 16]."""
     browser = site(RULES=[Rule(path="/users/{id}/", ttl=60, tags=("user:{id}",))])
     first = browser.get("/users/1/").body
     invalidate_tags("user:2")
@@ -263,7 +206,7 @@ def test_tags_are_invalidated_by_name(site):
 
 
 def test_cached_functions_use_the_sites_cache(site):
-    """Since the settings make the process's default."""
+    """Since the settings make the process's default [integrations 16]."""
     site(BACKEND=(backend := InMemoryBackend()), NAMESPACE="shop", DEFAULT_TTL=60)
     get_cache()
     cached = cachelayer.cached(lambda number: 2 * number)
@@ -279,36 +222,40 @@ def test_cached_functions_use_the_sites_cache(site):
         ({"default_ttl": 5}, "default_ttl.*DEFAULT_TTL"),
         ({"DEFAULT_TTL": -5}, "default_ttl"),
         ({"BACKEND": "nosuch://"}, "nosuch"),
-        ({"RULES": "all"}, "rules"),
+        ({"RULES": "all"}, "RULES must be a list"),
+        ({"RULES": 5}, "RULES must be a list"),
+        ({"RULES": [{"pth": "/x"}]}, "RULES has.*pth"),
+        ({"RULES": [{"path": "/x", "ttl": "soon"}]}, "RULES has.*ttl='soon'"),
+        ({"RULES": [5]}, "rules"),
         ({"CACHE": Cache(), "NAMESPACE": "x"}, "NAMESPACE"),
         ({"CACHE": "memory://"}, "cache must be"),
         ("memory://", "must be a dict"),
         ({5: 5}, "5"),
     ],
-    ids=range(9),
+    ids=range(13),
 )
 def test_a_setting_that_cannot_work_is_refused(options, named):
-    """In Django's way, by name, when the handler is made."""
+    """In Django's way, by name, when the handler is made [integrations 19]."""
     with override_settings(CACHELAYER=options), pytest.raises(ImproperlyConfigured, match=named):
         CacheLayerMiddleware(lambda request: None)
 
 
 def test_a_cache_of_ones_own_can_be_given():
-    """With whatever it has."""
+    """With whatever it has [integrations 16]."""
     own = Cache()
     with override_settings(CACHELAYER={"CACHE": own}):
         assert get_cache() is own
 
 
 def test_without_settings_the_processs_default_is_used():
-    """And nothing is stored but by the responses' own headers."""
+    """And nothing is stored but by the responses' own headers [integrations 16]."""
     with override_settings(CACHELAYER={}):
         assert get_cache() is default_cache()
 
 
 @pytest.mark.parametrize("is_async", [True, False])
 def test_one_class_serves_both_colours(is_async):
-    """It becomes a coroutine function where what it wraps is one, so that Django makes no thread hop."""
+    """It becomes a coroutine function where what it wraps is one: Django makes no thread hop [integrations 16]."""
 
     async def aget_response(request):
         """Never called."""

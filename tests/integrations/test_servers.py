@@ -1,113 +1,42 @@
-"""Real servers over loopback: hits, HEAD, 304 and streams, as a client sees them on the wire."""
+"""Real servers over loopback: hits, HEAD, 304, ranges and streams, as a client sees them on the wire [http 23a]."""
 
-import http.client
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
+import socket
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-#: Seconds after which a server that has not come up never will.
-PATIENCE = 30.0
+from tests.integrations.running import Running
+from tests.servers.processes import HOST, PATIENCE
+
+ASGI, WSGI = "tests.integrations.served:asgi", "tests.integrations.served:wsgi"
+UVICORN = ("uvicorn", ASGI, "--port", "{port}", "--no-access-log", "--http")
+GUNICORN = ("gunicorn", WSGI, "--bind", "{bind}")
 
 SERVERS = {
-    "uvicorn": ["uvicorn", "tests.integrations.served:asgi", "--port", "0", "--no-access-log"],
-    "uvicorn h11": [
-        "uvicorn",
-        "tests.integrations.served:asgi",
-        "--port",
-        "0",
-        "--no-access-log",
-        "--http",
-        "h11",
-    ],
-    "gunicorn sync": ["gunicorn", "tests.integrations.served:wsgi", "--bind", "127.0.0.1:0"],
-    "gunicorn gthread": [
-        "gunicorn",
-        "tests.integrations.served:wsgi",
-        "--bind",
-        "127.0.0.1:0",
-        "--threads",
-        "4",
-    ],
+    "uvicorn httptools": (*UVICORN, "httptools"),
+    "uvicorn h11": (*UVICORN, "h11"),
+    "hypercorn": ("hypercorn", ASGI, "--bind", "{bind}"),
+    "hypercorn trio": ("hypercorn", ASGI, "--bind", "{bind}", "--worker-class", "trio"),
+    "granian": ("granian", ASGI, "--interface", "asgi", "--port", "{port}"),
+    "gunicorn sync": GUNICORN,
+    "gunicorn gthread": (*GUNICORN, "--threads", "4"),
 }
-#: What the servers say when they listen, with the port that the system gave them.
-LISTENS = re.compile(r"(?:running on|Listening at:) http://127\.0\.0\.1:(\d+)")
-
-
-class Running:
-    """A server that a test started."""
-
-    def __init__(self, command, log):
-        self._log = log.open("w+")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=ROOT,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'integrations'}"},
-        )
-        try:
-            self.port = self._wait(log)
-        except BaseException:
-            self.stop()
-            raise
-
-    def _wait(self, log):
-        """Return the port when the server answers."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and self._process.poll() is None:
-            found = LISTENS.search(log.read_text())
-            if found and self._answers(int(found[1])):
-                return int(found[1])
-            time.sleep(0.02)  # between two looks; readiness decides, not the time
-        raise AssertionError(f"the server did not come up: {log.read_text()}")
-
-    @staticmethod
-    def _answers(port):
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-            connection.request("GET", "/ready")
-            connection.getresponse().read()
-            connection.close()
-        except OSError:
-            return False
-        return True
-
-    def ask(self, path, method="GET", **headers):
-        """Return status, fields and body of one request."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        connection.request(method, path, headers=headers)
-        response = connection.getresponse()
-        body = response.read()
-        connection.close()
-        return response, body
-
-    def stop(self):
-        """End it, and wait until it has ended."""
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(PATIENCE)
-        self._log.close()
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def server(request, tmp_path_factory):
+def server(request):
     """A running server of each kind."""
-    running = Running(SERVERS[request.param], tmp_path_factory.mktemp("server") / "log")
-    yield running
-    running.stop()
+    with Running(*SERVERS[request.param]) as running:
+        yield running
+
+
+#: Fields that a cache or the clock makes, and those by which a server says how it sends a body of no stated length.
+OTHERS = frozenset({"age", "cache-status", "date", "transfer-encoding", "content-length"})
 
 
 def plain(response):
     """Return the fields that a hit and its miss have in common."""
-    other = ("age", "cache-status", "date")
-    return sorted(line for line in response.getheaders() if line[0].lower() not in other)
+    return sorted(line for line in response.getheaders() if line[0].lower() not in OTHERS)
 
 
 @pytest.mark.parametrize("path", ["/page", "/sized", "/missing"])
@@ -117,6 +46,14 @@ def test_a_hit_is_the_miss_on_the_wire(server, path):
     assert hit.getheader("cache-status").startswith("cachelayer; hit")
     assert (hit.status, hit.reason, plain(hit), after) == (miss.status, miss.reason, plain(miss), before)
     assert hit.getheader("age") == "0"
+
+
+def test_a_stated_length_is_stated_once(server):
+    """On the miss and on the hit."""
+    for _ in range(2):
+        response, body = server.ask("/sized")
+        assert response.headers.get_all("content-length") == [str(len(body))]
+        assert "transfer-encoding" not in response.headers
 
 
 def test_a_stream_is_stored_and_served_whole(server):
@@ -129,7 +66,7 @@ def test_a_stream_is_stored_and_served_whole(server):
 def test_head_of_a_stored_page_has_its_length_and_no_body(server):
     """The connection is fit for the next request afterwards."""
     server.ask("/head")
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    connection = server.connect()
     for method, length in (("HEAD", 0), ("GET", 5), ("HEAD", 0)):
         connection.request(method, "/head")
         response = connection.getresponse()
@@ -141,15 +78,44 @@ def test_head_of_a_stored_page_has_its_length_and_no_body(server):
 def test_a_304_has_neither_body_nor_length(server):
     """Servers and clients break on them."""
     first, _ = server.ask("/tagged")
-    answer, body = server.ask("/tagged", **{"If-None-Match": first.getheader("etag")})
+    answer, body = server.ask("/tagged", if_none_match=first.getheader("etag"))
     assert (answer.status, body) == (304, b"")
     assert answer.getheader("content-length") in (None, "0")
     assert "hit" in answer.getheader("cache-status")
 
 
+def test_a_range_of_a_stored_page_is_a_part_of_it(server):
+    """With its own length, and fit for the next request on the same connection."""
+    server.ask("/long")
+    connection = server.connect()
+    for fields, status, expected in (
+        ({"Range": "bytes=2-4"}, 206, b"cde"),
+        ({"Range": "bytes=-2"}, 206, b"yz"),
+        ({"Range": "bytes=99-"}, 416, None),
+        ({}, 200, b"abcdefghijklmnopqrstuvwxyz"),
+    ):
+        connection.request("GET", "/long", headers=fields)
+        response = connection.getresponse()
+        body = response.read()
+        assert (response.status, "hit" in response.getheader("cache-status")) == (status, True)
+        assert expected is None or (body, response.getheader("content-length")) == (
+            expected,
+            str(len(expected)),
+        )
+    connection.close()
+
+
+def test_a_client_that_hangs_up_leaves_nothing_half(server):
+    """Neither an entry nor a request that waits for it [http 20]."""
+    with socket.create_connection((HOST, server.port), timeout=PATIENCE) as hasty:
+        hasty.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+    response, body = server.ask("/slow")
+    assert (response.status, body) == (200, b"slow" * 20_000)
+
+
 def test_what_is_not_cacheable_goes_through(server):
     """A POST with a body, and a page that says nothing."""
-    assert server.ask("/echo", "POST", **{"Content-Length": "0"})[1] == b"POST"
+    assert server.ask("/echo", "POST", content_length="0")[1] == b"POST"
     first, second = server.ask("/silent")[1], server.ask("/silent")[1]
     assert first != second
 

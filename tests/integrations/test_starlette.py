@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient as FastAPIClient
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -319,3 +320,29 @@ def test_lifespan_and_websockets_go_through():
         socket.send_text("hello")
         assert socket.receive_text() == "hello"
     assert events == ["started", "stopped"]
+
+
+class Page(HTTPEndpoint):
+    """A class of methods at one path."""
+
+    async def get(self, request):
+        """Answer GET."""
+        return PlainTextResponse("a")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "label"),
+    [
+        ("GET", "/page/1", "GET /page/{x}"),
+        ("PUT", "/page/1", "PUT /page/{x}"),
+        ("OPTIONS", "/page/1", "OPTIONS /page/{x}"),
+        ("GET", "/in/page/1/", "GET /in/page/{x}/"),
+        ("GET", "/in/page/1", "<unmatched>"),
+    ],
+)
+def test_endpoint_classes_and_redirects_to_a_slash(method, path, label):
+    """A method that a class lacks is refused by its route; what is sent on to another URL has matched none."""
+    app = Starlette(
+        routes=[Route("/page/{x}", Page), Mount("/in", routes=[Route("/page/{x}/", Page)])],
+    )
+    assert labels(app, method, path, follow_redirects=False) == [label]

@@ -14,15 +14,14 @@ def origin():
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def proxy(request, origin, tmp_path_factory):
+def proxy(request, origin):
     """A reverse proxy under a real server."""
-    with Proxy(request.param, origin.port, tmp_path_factory.mktemp("proxy") / "log") as running:
+    with Proxy(request.param, origin.port) as running:
         yield running
 
 
 @pytest.fixture(scope="module", params=TARGETED)
-def targeted_proxy(request, origin, tmp_path_factory):
+def targeted_proxy(request, origin):
     """The same, governed by a field for CDNs."""
-    log = tmp_path_factory.mktemp("proxy") / "log"
-    with Proxy(request.param, origin.port, log, TARGETED) as running:
+    with Proxy(request.param, origin.port, TARGETED) as running:
         yield running

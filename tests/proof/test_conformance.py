@@ -144,11 +144,11 @@ def _check_line(message: Message, line: str, told: str) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_conformance(proxy, origin, case):
-    """The client gets its answer from where the standard says, and the origin hears what it must."""
+    """The client gets its answer from where the standard says, and the origin hears what it must [http 1-16, 18]."""
     Conversation(proxy, origin, case).run()
 
 
 @pytest.mark.parametrize("case", targeted.CASES, ids=lambda case: case.name)
 def test_conformance_of_a_cache_that_a_field_is_meant_for(targeted_proxy, origin, case):
-    """Such a field governs it in place of Cache-Control."""
+    """Such a field governs it in place of Cache-Control [http 2]."""
     Conversation(targeted_proxy, origin, case).run()

@@ -376,7 +376,7 @@ def test_interim_responses_do_not_end_the_request(proxy, origin, path):
 
 
 def test_a_hit_is_the_miss_on_the_wire(proxy, origin, path):
-    """Lines that the origin wrote, repeated ones and their order included, and the body."""
+    """Lines that the origin wrote, repeated ones and their order included, and the body [http 8, 23]."""
     lines = [
         "Cache-Control: max-age=60",
         "X-B: 2",
@@ -425,7 +425,7 @@ def test_an_origin_that_breaks_the_protocol_is_a_bad_gateway(proxy, origin, path
     "head", ["Content-Length: 100", "Transfer-Encoding: chunked"], ids=["sized", "chunked"]
 )
 def test_a_body_that_is_cut_off_is_no_whole_one(proxy, origin, path, head):
-    """The client's body ends early too, and nothing of it is stored."""
+    """The client's body ends early too, and nothing of it is stored [http 20]."""
     part = b"5\r\nhello\r\n" if "chunked" in head else b"hello"
     cut = response("200 OK", head, "Cache-Control: max-age=60", length=False) + part
     origin.on(path, cut, response("200 OK", "Cache-Control: max-age=60", body=b"whole"))
@@ -435,7 +435,7 @@ def test_a_body_that_is_cut_off_is_no_whole_one(proxy, origin, path, head):
 
 
 def test_a_client_that_leaves_takes_its_request_along(proxy, origin, path):
-    """The connection to the origin ends when the client has gone; nothing is stored."""
+    """The connection to the origin ends when the client has gone; nothing is stored [http 20]."""
     ended = threading.Event()
 
     def drip(request, connection):
@@ -465,7 +465,7 @@ def test_a_client_that_leaves_takes_its_request_along(proxy, origin, path):
 
 
 def test_the_first_byte_is_not_held_back(proxy, origin, path):
-    """The client reads a part before the origin has written the next."""
+    """The client reads a part before the origin has written the next [http 19]."""
     seen = threading.Event()
 
     def in_two_parts(request, connection):
@@ -495,7 +495,7 @@ LONG = 200 * 2**20
 
 
 def test_a_very_long_download_leaves_memory_flat(proxy, origin, path):
-    """It streams through, unstored since it is larger than `max_body_bytes`, although it may be stored."""
+    """It streams through, unstored since it is larger than `max_body_bytes` [http 19]."""
     part = b"x" * 2**20
 
     def flood(request, connection):

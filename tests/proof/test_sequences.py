@@ -42,10 +42,10 @@ class InProcess(Conversation):
 
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("shell", SHELLS)
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(taken=st.lists(turns, min_size=2, max_size=12), habits=habits)
 def test_every_answer_is_one_the_standard_allows_and_no_request_is_in_vain(shell, store, taken, habits):
-    """Whatever clients ask, origins say, and however long it takes."""
+    """Whatever clients ask, origins say, and however long it takes [http 1-16]."""
     conversation = InProcess(shell, store, habits)
     for turn in taken:
         conversation.take(turn)

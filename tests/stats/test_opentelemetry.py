@@ -52,7 +52,7 @@ def value(found, name, **attributes):
 
 
 def test_counters_and_gauges_are_those_of_prometheus():
-    """With the same names and labels. [observability 6]"""
+    """With the same names and labels [observability 6]."""
     cache = Cache()
     count(cache, hits=3, misses=1)
     with instrumented(cache) as collect:
@@ -65,7 +65,7 @@ def test_counters_and_gauges_are_those_of_prometheus():
 
 
 def test_histograms_are_counters_of_their_buckets():
-    """Cumulative, with the sum and the count beside them. [observability 6]"""
+    """Cumulative, with the sum and the count beside them [observability 6]."""
     cache = Cache()
     count(cache, hits=0, misses=2)  # 0.1 s each
     with instrumented(cache) as collect:
@@ -79,7 +79,7 @@ def test_histograms_are_counters_of_their_buckets():
 
 
 def test_counters_are_cumulative_and_only_go_up():
-    """That is what makes rates of them right. [observability 6]"""
+    """That is what makes rates of them right [observability 6]."""
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])
     cache = Cache()
@@ -92,7 +92,7 @@ def test_counters_are_cumulative_and_only_go_up():
 
 
 def test_each_collection_is_of_its_own_moment():
-    """What was counted since the last one is in the next. [observability 6]"""
+    """What was counted since the last one is in the next [observability 6]."""
     cache = Cache()
     with instrumented(cache) as collect:
         count(cache, hits=1)
@@ -104,7 +104,7 @@ def test_each_collection_is_of_its_own_moment():
 
 
 def test_a_collection_reads_the_statistics_once():
-    """Not once for each instrument. [observability 6]"""
+    """Not once for each instrument [observability 6]."""
     cache, calls = Cache(), []
     stats = cache.stats
     cache.stats = lambda: calls.append(1) or stats()
@@ -115,7 +115,7 @@ def test_a_collection_reads_the_statistics_once():
 
 
 def test_every_metric_has_its_instruments():
-    """None is left out. [observability 6]"""
+    """None is left out [observability 6]."""
     office = Office()
     created = set()
 
@@ -139,7 +139,7 @@ def test_every_metric_has_its_instruments():
 
 
 def test_one_worker_can_export_for_all():
-    """From the shared statistics. [observability 6]"""
+    """From the shared statistics [observability 6]."""
     office = Office()
     one, other = office.worker(), office.worker()
     count(one, hits=2)
@@ -152,20 +152,20 @@ def test_one_worker_can_export_for_all():
 
 
 def test_what_is_not_shared_cannot_be_exported_as_if():
-    """The error says what to do. [observability 6]"""
+    """The error says what to do [observability 6]."""
     with pytest.raises(ConfigurationError, match="stats_dir="):
         instrument(Cache(), shared=True)
 
 
 @pytest.mark.parametrize("names", [(), ("one", "one")], ids=["none", "twice"])
 def test_caches_must_have_names_of_their_own(names):
-    """Else two points would be the same. [observability 6]"""
+    """Else two points would be the same [observability 6]."""
     with pytest.raises(ConfigurationError, match="name one or more caches"):
         instrument(*(Cache(name=name) for name in names))
 
 
 def test_a_missing_library_says_what_to_install():
-    """In one line. [observability 6]"""
+    """In one line [observability 6]."""
     code = (
         "import importlib.util as util; util.find_spec = lambda name: None\n"
         "from cachelayer import Cache\nfrom cachelayer.stats.opentelemetry import instrument\n"

@@ -88,7 +88,7 @@ def everything():
 
 
 def test_every_metric_has_its_name_and_its_labels(everything):
-    """They are those that are promised, and no other. [observability 6]"""
+    """They are those that are promised, and no other [observability 6]."""
     shown = {}
     for name, *labels in everything:
         metric = name
@@ -100,7 +100,7 @@ def test_every_metric_has_its_name_and_its_labels(everything):
 
 
 def test_what_is_declared_is_what_is_promised():
-    """Metrics that have no value yet have the right name, kind and labels too. [observability 6]"""
+    """Metrics that have no value yet have the right name, kind and labels too [observability 6]."""
     assert {metric.name: set(metric.labels) for metric in METRICS} == EXPORTED
     assert {metric.name for metric in METRICS if metric.kind is Kind.HISTOGRAM} == HISTOGRAMS
 
@@ -116,7 +116,7 @@ def test_what_is_declared_is_what_is_promised():
     ],
 )
 def test_lookups_are_counted_by_route_and_outcome(everything, route, outcome, expected):
-    """Functions and routes stand beside each other. [observability 6]"""
+    """Functions and routes stand beside each other [observability 6]."""
     found = value(everything, "cachelayer_requests_total", cache="default", route=route, outcome=outcome)
     assert found == expected
 
@@ -138,12 +138,12 @@ def test_lookups_are_counted_by_route_and_outcome(everything, route, outcome, ex
     ids=str,
 )
 def test_the_rest_is_counted(everything, name, labels, expected):
-    """Each figure is that of what was done. [observability 6]"""
+    """Each figure is that of what was done [observability 6]."""
     assert value(everything, name, **labels) == expected
 
 
 def test_operations_of_a_shared_store_are_timed(everything):
-    """By store, operation and how it ended. [observability 6]"""
+    """By store, operation and how it ended [observability 6]."""
     labels = {"backend": "SharedStore", "operation": "get_many", "status": "ok"}
     name = "cachelayer_backend_operation_duration_seconds"
     assert value(everything, f"{name}_count", **labels) > 0
@@ -151,7 +151,7 @@ def test_operations_of_a_shared_store_are_timed(everything):
 
 
 def test_buckets_are_cumulative_and_end_with_all():
-    """A value is in its bucket and in all above it. [observability 6]"""
+    """A value is in its bucket and in all above it [observability 6]."""
     cache = Cache()
     count(cache, hits=0, misses=3)  # 0.1 s each
     count(cache, hits=2)  # 0.001 s each
@@ -164,7 +164,7 @@ def test_buckets_are_cumulative_and_end_with_all():
 
 
 def test_entries_and_evictions_of_memory():
-    """What the store holds, and what it removed to make room. [observability 6]"""
+    """What the store holds, and what it removed to make room [observability 6]."""
     cache = Cache(InMemoryBackend(max_entries=2))
 
     @cached(cache=cache, name="triple")
@@ -180,7 +180,7 @@ def test_entries_and_evictions_of_memory():
 
 
 def test_a_computation_under_way_is_in_flight():
-    """The gauge is that of the moment. [observability 6]"""
+    """The gauge is that of the moment [observability 6]."""
     cache, seen = Cache(), []
 
     @cached(cache=cache)
@@ -192,7 +192,7 @@ def test_a_computation_under_way_is_in_flight():
 
 
 def test_a_route_and_a_function_of_one_name_are_one():
-    """A page with the same line twice would be refused. [observability 6]"""
+    """A page with the same line twice would be refused [observability 6]."""
     cache = Cache()
     count(cache, hits=2, route="same")
     cache.functions.counters("same").record("hit")
@@ -201,7 +201,7 @@ def test_a_route_and_a_function_of_one_name_are_one():
 
 
 def test_several_caches_are_told_apart_by_name():
-    """Requests by the label; what has no such label is of all. [observability 6]"""
+    """Requests by the label; what has no such label is of all [observability 6]."""
     one, other = Cache(name="one"), Cache(name="other")
     count(one, hits=2)
     count(other, hits=3)
@@ -215,13 +215,13 @@ def test_several_caches_are_told_apart_by_name():
 
 @pytest.mark.parametrize("names", [(), ("one", "one")], ids=["none", "twice"])
 def test_caches_must_have_names_of_their_own(names):
-    """Else two lines would be the same. [observability 6]"""
+    """Else two lines would be the same [observability 6]."""
     with pytest.raises(ConfigurationError, match="name one or more caches"):
         CacheLayerCollector(*(Cache(name=name) for name in names))
 
 
 def test_registering_asks_nobody():
-    """An application starts although its store is away. [observability 6]"""
+    """An application starts although its store is away [observability 6]."""
     office = Office()
     cache = office.worker()
     office.store.get = office.store.get_many = None  # any call would raise
@@ -236,7 +236,7 @@ def test_registering_asks_nobody():
 
 
 def test_shared_figures_are_of_all_workers():
-    """Also of one that has ended; each asks for what the others have written down. [observability 6]"""
+    """Also of one that has ended; each asks for what the others have written down [observability 6]."""
     office = Office()
     one, other = office.worker(), office.worker()
     count(one, hits=2, misses=1)
@@ -251,7 +251,7 @@ def test_shared_figures_are_of_all_workers():
 
 
 def test_memory_of_several_workers_is_added_up(tmp_path):
-    """Each has its own, and they share but a directory. [observability 6]"""
+    """Each has its own, and they share but a directory [observability 6]."""
     workers = [Cache(stats_dir=tmp_path / "statistics", stats_interval=3600) for _ in range(2)]
     for cache in workers:
         cached(cache=cache, ttl=60, name="one")(lambda: 1)()
@@ -263,7 +263,7 @@ def test_memory_of_several_workers_is_added_up(tmp_path):
 
 
 def test_shared_counters_do_not_go_down_while_the_store_is_away():
-    """There are none then, and the gauge says why: a smaller one would look like a restart. [observability 6]"""
+    """There are none then, and the gauge says why: a smaller one would look like a restart [observability 6]."""
     office = Office(wrap=lambda store: Failing(store, clock=store.clock))
     office.store.mend()
     cache = office.worker()
@@ -286,7 +286,7 @@ class Failing(FailingBackend):
 
 
 def test_what_is_not_shared_cannot_be_exported_as_if():
-    """The error says what to do. [observability 6]"""
+    """The error says what to do [observability 6]."""
     with pytest.raises(ConfigurationError, match="stats_dir="):
         CacheLayerCollector(Cache(), shared=True)
 
@@ -313,7 +313,7 @@ cache.close()
 
 
 def test_multiprocess_mode_shows_all_workers(tmp_path):
-    """One page has the application's own metrics, by files, and the cache's, by shared statistics. [observability 6]"""
+    """One page has the application's own metrics, by files, and the cache's, by shared statistics [observability 6]."""
     (tmp_path / "metrics").mkdir()
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
 
@@ -337,14 +337,14 @@ def test_multiprocess_mode_shows_all_workers(tmp_path):
 
 
 def test_multiprocess_mode_needs_shared_statistics(monkeypatch, tmp_path):
-    """Else each scrape would show another worker, as if counters went up and down. [observability 6]"""
+    """Else each scrape would show another worker, as if counters went up and down [observability 6]."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     with pytest.raises(ConfigurationError, match="each worker would show its own"):
         CacheLayerCollector(Cache())
 
 
 def test_a_missing_client_says_what_to_install():
-    """In one line, when the collector is made. [observability 6]"""
+    """In one line, when the collector is made [observability 6]."""
     code = (
         "import importlib.util as util; util.find_spec = lambda name: None\n"
         "from cachelayer import Cache\nfrom cachelayer.stats.prometheus import CacheLayerCollector\n"
@@ -414,7 +414,7 @@ def _inside_braces(text, name):
 
 @pytest.mark.parametrize("where", expressions())
 def test_expressions_refer_to_what_is_exported(where, everything):
-    """Metrics and labels are among those of a real scrape. [observability 6]"""
+    """Metrics and labels are among those of a real scrape [observability 6]."""
     exported = {}
     for name, *labels in everything:
         exported.setdefault(name, set()).update(label for label, _ in labels)
@@ -426,7 +426,7 @@ def test_expressions_refer_to_what_is_exported(where, everything):
 
 
 def test_every_metric_is_on_the_dashboard():
-    """There is none that nobody sees. [observability 6]"""
+    """There is none that nobody sees [observability 6]."""
     seen = {name for expression in expressions().values() for name, _ in names_in(expression)}
     assert {
         re.sub(r"_(bucket|count|sum)$", "", name) if "seconds" in name or "entry" in name else name
@@ -454,7 +454,7 @@ def test_the_dashboard_is_one_that_grafana_imports():
 
 
 def test_alert_rules_have_what_prometheus_asks_for():
-    """A name, an expression, a time, a severity, and what to tell people; no other field. [observability 6]"""
+    """A name, an expression, a time, a severity, and what to tell people; no other field [observability 6]."""
     found = rules()
     assert len({rule["alert"] for rule in found}) == len(found) > 0
     for rule in found:
