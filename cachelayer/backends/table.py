@@ -30,6 +30,8 @@ from cachelayer.counters import FREE_THREADED, Counter
 
 DEAD: Final = -math.inf
 NEVER: Final = math.inf
+#: The bits of a key's hash that tell whether it is sampled.
+HASHES: Final = 0xFFFF
 #: How many entries of invalidated tags each write reclaims.
 _RECLAIM: Final = 64
 
@@ -138,6 +140,29 @@ class Fenced(Computation, Protocol):
     tags: tuple[Tag, ...]
 
 
+class Curve(Protocol):
+    """Who estimates the hit rate at other sizes, from a sample of keys; called under the lock."""
+
+    #: Keys whose hash, by `HASHES`, is below it are sampled.
+    limit: int
+
+    def note_set(self, key: str, *, is_new: bool) -> None:
+        """Take note of an entry that was stored, whose key is sampled."""
+        ...
+
+    def forget(self, key: str) -> None:
+        """Forget a key that was deleted."""
+        ...
+
+    def clear(self) -> None:
+        """Forget every key."""
+        ...
+
+    def restart(self) -> None:
+        """Start again from zero."""
+        ...
+
+
 class EntryTable:
     """The entries, and everything that must change together with them."""
 
@@ -147,12 +172,18 @@ class EntryTable:
         self.clock = clock
         self.hits, self.misses = Counter(), Counter()
         self.sets = self.deletes = self.evictions = 0
+        #: Entries that went in another way than by eviction or being overwritten.
+        self.drops = 0
         self.size = 0
         self.on_evicted: Callable[[Entry], None] | None = None
         #: Called for each eviction, under the lock: only to count.
         self.count_evicted: tuple[Callable[[Any], object], ...] = ()
+        #: None where nobody wants to know.
+        self.curve: Curve | None = None
         self.max_entries = max_entries
-        self._max_size = NEVER if max_size_bytes is None else max_size_bytes
+        #: Whether entries are in the order of their use.
+        self.is_ordered = policy == "lru"
+        self.max_size = self._max_size = NEVER if max_size_bytes is None else max_size_bytes
         self._max_entries = NEVER if max_entries is None else max_entries
         self._expiry = ExpiryQueue()
         self._tags: weakref.WeakValueDictionary[str, Tag] = weakref.WeakValueDictionary()
@@ -193,6 +224,8 @@ class EntryTable:
             self.misses.reset()
             self._shortcut_base = sum(counter.total for counter in self._shortcut_hits)
             self.sets = self.deletes = self.evictions = 0
+            if self.curve is not None:
+                self.curve.restart()
 
     def note_hit(self, key: str) -> None:
         """Count a hit and refresh the key's recency."""
@@ -229,6 +262,8 @@ class EntryTable:
             self._discard(key)
             self.deletes += lived
             self._entries.forget(key)
+            if self.curve is not None:
+                self.curve.forget(key)
             return lived
 
     def clear(self) -> int:
@@ -240,6 +275,8 @@ class EntryTable:
             for group in list(self._groups.values()):
                 group.keys.clear()
             self._entries.clear()
+            if self.curve is not None:
+                self.curve.clear()
             self._expiry, self.size = ExpiryQueue(), 0
             for entry in entries:
                 _kill(entry)
@@ -403,6 +440,9 @@ class EntryTable:
             _join_tags(entry)
         if entry.expires != NEVER:
             expiry.add(key, entry.expires, now)
+        curve = self.curve
+        if curve is not None and hash(key) & HASHES < curve.limit:
+            curve.note_set(key, is_new=old is None)
         if evicted:
             self._tell_evicted(evicted)
         return True
@@ -419,7 +459,7 @@ class EntryTable:
             if self._condemned:
                 self._reclaim_keys(self._take_condemned(_RECLAIM))
                 if old is not None and old.expires == DEAD:
-                    old, more = None, _size(entry)
+                    old, more = None, size_of(entry)
                 continue
             victim = entries.evict(entry.key)
             if _lives(victim, now):
@@ -431,7 +471,8 @@ class EntryTable:
             else:
                 # It would not have been a hit in a larger cache either: nothing to learn from.
                 entries.forget(victim.key)
-            self.size -= _size(victim)
+                self.drops += 1
+            self.size -= size_of(victim)
             _forget(victim)
         return evicted
 
@@ -481,7 +522,8 @@ class EntryTable:
 
     def _drop(self, entry: Any) -> None:
         self._entries.pop(entry.key, None)
-        self.size -= _size(entry)
+        self.drops += 1
+        self.size -= size_of(entry)
         _forget(entry)
 
     def _locked_touch(self, key: str) -> object:
@@ -503,7 +545,8 @@ def _join_tags(entry: ObjectEntry) -> None:
         tag.keys.add(entry.key)
 
 
-def _size(entry: Any) -> int:
+def size_of(entry: Any) -> int:
+    """Return what an entry counts against `max_size_bytes`."""
     return len(entry.payload) if entry.__class__ is Entry else entry.size
 
 

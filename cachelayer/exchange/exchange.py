@@ -63,6 +63,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("cachelayer.http")
 
+#: How long requests wait for another where nothing has shown yet that responses of this application are shared at all,
+#: in seconds: they may need each other.
+_DOUBTFUL_TURN: Final = 1.0
 #: How often a request joins those that wait for another's response, before it goes on by itself.
 _MOST_TURNS: Final = 3
 #: Reasons that are about a request, and say nothing about what is stored.
@@ -403,6 +406,8 @@ class Exchange(Control, eq=False):
     def _queue(self, gate: Flight, leads: bool) -> Flow[Answer | None]:
         bound, key = self.bound, self.plan.key or ""
         patience = bound.policy.patience or LONGEST_TURN
+        if not bound.stores:
+            patience = min(patience, _DOUBTFUL_TURN)
         until, joined = time.monotonic() + patience, 0
         try:
             while not leads:

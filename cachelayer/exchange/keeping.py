@@ -103,6 +103,7 @@ class Keeper(msgspec.Struct, eq=False):
         if record is None:
             return False
         self.written = (key, *self.written)
+        self.bound.stores = True
         if not isinstance(entry, VariantIndex):
             self.bound.counters(self.label).note_store(stored_of(record))
         return True

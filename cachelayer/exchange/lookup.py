@@ -79,6 +79,8 @@ class Bound:
         #: What has lately turned out to be for one client only: requests for it do not wait for each other.
         self.unshared = Recent()
         self.uses = Uses()
+        #: Whether responses are stored at all: the options say so, or one has been.
+        self.stores = not self.policy.required
         self.varying = Varying()
         self._lookup: Callable[[str], LocalEntry | None] = getattr(self.storage, "lookup", _nothing)
         self._has_namespace = bool(cache.namespace)
@@ -300,6 +302,8 @@ class Bound:
     ) -> Answer | Exchange:
         exchange = Exchange(self, plan, began, SHADOWED if reuse.answers else reuse, now)
         exchange.index, exchange.seen = index, seen
+        if found is not None:
+            self.stores = True
         if isinstance(found, StoredResponse):
             if reuse.answers:
                 exchange.twin = None if reuse is GATEWAY_TIMEOUT else found

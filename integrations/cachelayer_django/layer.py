@@ -72,7 +72,11 @@ class Layer:
             return found
         try:
             response = yield from found.ask(request, get_response)
+            found.may_ask_again = True
             response = yield from found.close(request, response)
+            if found.asks_again:
+                response = yield from found.call(request, get_response)
+                response = yield from found.close(request, response)
         except BaseException as error:
             yield from found.abort(request, error)
             raise
@@ -119,6 +123,10 @@ class Open:
     def __init__(self, layer: Layer, exchange: Exchange | None, extra: bytes = b"") -> None:
         self._layer, self._exchange, self._extra = layer, exchange, extra
         self._given: HttpResponse | None = None
+        #: Whether somebody is there who can call the views once more.
+        self.may_ask_again = False
+        #: Whether they have confirmed something else than what is stored, and are to be called without its condition.
+        self.asks_again = False
 
     def ask(self, request: HttpRequest, get_response: GetResponse) -> Flow[HttpResponseBase]:
         """Call the views, unless another request has brought the response meanwhile."""
@@ -132,6 +140,14 @@ class Open:
         if answer is not None:
             self._given = response_of(answer)
             return self._given
+        return (yield from self.call(request, get_response))
+
+    def call(self, request: HttpRequest, get_response: GetResponse) -> Flow[HttpResponseBase]:
+        """Call the views; where they fail, what is stored may stand in."""
+        exchange = self._exchange
+        response: HttpResponseBase
+        if exchange is None:
+            raise AssertionError("another cache has it")
         conditions = exchange.conditions
         undo = None if conditions is None else make_conditional(request, conditions)
         token, passed = exchange.enter(), _passed(request)
@@ -179,6 +195,10 @@ class Open:
         headers = exchange.start(head_of(response), env_of(request), objection)
         if exchange.due is not None:
             yield from exchange.due
+        if exchange.asks_again and self.may_ask_again:
+            exchange.ask_again()
+            self.asks_again, self.may_ask_again = True, False
+            return response
         if exchange.is_replaced:
             response = instead(response, (yield from exchange.replace()))
             yield from self._end(request)

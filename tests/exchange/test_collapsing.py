@@ -236,6 +236,13 @@ def test_who_has_waited_long_enough_goes_on_alone(any_site):
         assert leader.result().body == b"1"
 
 
+def test_requests_that_need_each_other_get_through(site):
+    """Where nothing shows that responses are shared at all, nobody waits for long [http 17, 19]."""
+    it = site(lambda asked: Reply([], b"2", when=lambda: it.calls == 2))
+    first, second = Background(_alone(it)), Background(_alone(it))
+    assert (first.result().body, second.result().body) == (b"2", b"2")
+
+
 def test_a_purge_wins_over_one_that_was_set_aside(any_site):
     """Nobody waits for the slow one any more, and yet it is fenced off [http 17, 25]."""
     ended = []

@@ -389,6 +389,9 @@ class Model:
         one = self._selected(asked, now)
         if one is None or not may_serve(one, asked, now):
             return None
+        # Ages are told in whole seconds, and a cache may look closer.
+        if one.age(now) > asked.directives.get("max-age", one.age(now)):
+            return None
         if one.left(now) > 0:
             return one
         wanted = asked.directives

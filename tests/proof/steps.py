@@ -11,11 +11,8 @@ from typing import Final, Literal, Self
 
 #: Where the client's answer comes from: the origin; the store, without asking the origin; the store, after the origin
 #: was asked by a conditional request and said 304; the store, and the origin is asked behind the client's back; the
-#: store, since what the origin said was an error, now or a moment ago; or the cache itself, which has nothing and must
-#: not ask.
-Source = Literal[
-    "origin", "store", "confirmed", "store and behind", "store instead", "store meanwhile", "itself"
-]
+#: store, since what the origin said was an error; or the cache itself, which has nothing and must not ask.
+Source = Literal["origin", "store", "confirmed", "store and behind", "store instead", "itself"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +74,6 @@ class Step:
     def instead(self, *lines: str, status: int = 500) -> Self:
         """The origin answers by an error, and the client gets what is stored."""
         return self._from("store instead", lines, status, None)
-
-    def meanwhile(self) -> Self:
-        """The origin has failed a moment ago: it hears nothing, and the client gets what is stored."""
-        return dataclasses.replace(self, source="store meanwhile")
 
     def stored(self, *, of: int = 0) -> Self:
         """The client gets what is stored, and the origin hears nothing."""

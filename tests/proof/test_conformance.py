@@ -60,7 +60,7 @@ class Conversation:
     @staticmethod
     def _expected(step: Step) -> int:
         """Return how often the origin is asked."""
-        if step.source in ("store", "store meanwhile", "itself"):
+        if step.source in ("store", "itself"):
             return 0
         return 2 if step.anew else 1
 

@@ -144,6 +144,13 @@ def conditional(request):
 
 
 view = cached_view(ttl=60)
+def confused(request):
+    """Confirm another version than the one that was asked about, as servers behind a balancer do."""
+    if "HTTP_IF_NONE_MATCH" in request.META:
+        return HttpResponse(status=304, headers={"ETag": '"other"'})
+    return HttpResponse(str(next(count)), headers={"ETag": '"one"'})
+
+
 urlpatterns = [
     path("number", view(number)),
     path("anumber", view(anumber)),
@@ -186,6 +193,7 @@ urlpatterns = [
     path("plain-language", language),
     path("fresh-language", cache_control(max_age=60)(language)),
     path("fresh-conditional", cache_control(max_age=60)(conditional)),
+    path("fresh-confused", cache_control(max_age=60)(confused)),
     path("fresh-messaged", cache_control(max_age=60)(messaged)),
     path("fresh", cache_control(max_age=60)(number)),
     path("fresh-stale", cache_control(max_age=60, stale_while_revalidate=60, stale_if_error=600)(number)),

@@ -150,6 +150,16 @@ def test_a_stale_page_is_confirmed_by_its_view(site_of):
     assert stats().routes["GET /fresh-conditional"].revalidated == 1
 
 
+def test_a_confirmation_of_another_version_is_none(site_of):
+    """The view is asked once more, without the condition (http 13; RFC 9111, section 4.3.4)."""
+    browser = site_of(LAYER)
+    first = browser.get("/fresh-confused").body
+    browser.clock.advance(61)
+    second = browser.get("/fresh-confused")
+    assert (second.status, second.body != first) == (200, True)
+    assert stats().routes["GET /fresh-confused"].revalidated == 0
+
+
 # -- sessions, messages ------------------------------------------------------------------------------------------
 
 
