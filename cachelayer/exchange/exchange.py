@@ -405,9 +405,7 @@ class Exchange(Control, eq=False):
 
     def _queue(self, gate: Flight, leads: bool) -> Flow[Answer | None]:
         bound, key = self.bound, self.plan.key or ""
-        patience = bound.policy.patience or LONGEST_TURN
-        if not bound.stores:
-            patience = min(patience, _DOUBTFUL_TURN)
+        patience = _patience(bound)
         until, joined = time.monotonic() + patience, 0
         try:
             while not leads:
@@ -768,3 +766,9 @@ def without_conditions(plan: Plan) -> Plan:
     """Return the plan of a request as the application sees it, without the client's conditions and Range."""
     fields = {name: lines for name, lines in plan.fields.items() if name not in _CONDITIONS}
     return plan if len(fields) == len(plan.fields) else msgspec.structs.replace(plan, fields=fields)
+
+
+def _patience(bound: Bound) -> float:
+    """Return how long a request waits for another one, in seconds."""
+    longest = bound.policy.patience or LONGEST_TURN
+    return longest if bound.stores else min(longest, _DOUBTFUL_TURN)

@@ -14,7 +14,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "http.md"
 def test_a_reason_is_a_token_and_explains_itself(reason):
     """What goes into `detail=` needs no quotes, and each has a sentence [http 18]."""
     assert re.fullmatch(r"[A-Z][A-Z-]*", reason)
-    assert reason.explanation.endswith(".") and Reason(str(reason)) is reason
+    assert reason.explanation.endswith(".")
+    assert Reason(str(reason)) is reason
 
 
 def test_the_page_lists_them_all():
