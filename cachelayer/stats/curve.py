@@ -9,9 +9,9 @@ storage hierarchies", 1970). No hit is looked at for that: those of a function's
   sizes that reach down to its band. Only ghosts are kept whose hash is below a limit, which is lowered when there are
   too many (Waldspurger and others, "Efficient MRC construction with SHARDS", FAST 2015, with its fixed size and its
   correction by the true number of references, which is known here).
-- Less room. A lookup that finds its entry below a place in the order puts it above, and what is at that place sinks by
-  one. So a mark is made now and then, and looked for a little later: it has sunk by the lookups that would not have
-  been hits in a store which ends there. The store's own order tells it, whoever has changed that.
+- Less room. A hit whose entry is below a place in the order puts it on top, and would not have been one in a store that
+  ends there. So now and then two looks are taken at the order, with fewer lookups between them than could sink so deep:
+  the entries that have come up from below the place are those hits. The store's own order tells, whoever changes it.
 
 An entry that has expired, was deleted or invalidated is a miss at any size. All numbers are of the store's lookups.
 """
@@ -35,9 +35,12 @@ ABOVE: Final = (2.0, 4.0, 8.0)
 MOST_GHOSTS: Final = 8192
 #: Seconds between two pairs of looks at the order, in times of what a look takes.
 REST: Final = 100.0
-#: Lookups in a pair of looks are meant to let a mark sink by more than the one, and less than the other share.
-_LITTLE: Final = 1 / 32
-_MUCH: Final = 1 / 8
+#: Entries used from one look of a pair to the other: they are to be between these shares of the least store's.
+_LITTLE: Final = 0.25
+_MUCH: Final = 0.75
+#: Entries that are remembered from one look to the other, and lookups that pass at least.
+_MOST_REMEMBERED: Final = 1024
+_LEAST: Final = 16
 #: Entries of the order whose sizes are looked at.
 _MOST_SIZES: Final = 512
 _SWEEP: Final = 1024
@@ -99,15 +102,18 @@ class Look(msgspec.Struct, frozen=True):
     """The order at one moment.
 
     Attributes:
-        entries, evictions, drops, lookups: how many there were.
-        marks: by scale, the key that is marked and how many entries were used after it.
+        entries, evictions, lookups: how many there were.
+        step: every so many entries, one is remembered.
+        depths: of those by key: how many entries were used after it.
+        places: by scale, how many of the latest used entries a store of that size holds.
     """
 
     entries: int
     evictions: int
-    drops: int
     lookups: int
-    marks: dict[float, tuple[str, int]]
+    step: int
+    depths: dict[str, int]
+    places: dict[float, int]
 
 
 class Order:
@@ -115,15 +121,13 @@ class Order:
 
     def __init__(self, table: EntryTable) -> None:
         self._table = table
-        self._before: Look | None = None
-        #: Sampled stores from one look of a pair to the other, and since the first.
-        self._pace, self._passed, self._next = 4, 0, 0.0
-        self._sunk = dict.fromkeys(BELOW, 0)
+        #: Lookups from one look of a pair to the other.
+        self._pace, self._next = 64, 0.0
         self.restart()
 
     def restart(self) -> None:
         """Start again from zero."""
-        self._before = None
+        self._before: Look | None = None
         self._until = lookups_of(self._table)
         #: By scale: lookups that pairs stand for, and of these the hits that would have been lost.
         self._covered, self._lost = dict.fromkeys(BELOW, 0), dict.fromkeys(BELOW, 0.0)
@@ -132,70 +136,61 @@ class Order:
         """Leave the pair of looks that is under way: the order is another."""
         self._before = None
 
-    def note_set(self) -> None:
+    def look_if_due(self) -> None:
         """Take the next look, if it is time."""
-        self._passed += 1
         if self._before is None:
             if perf_counter() >= self._next:
                 self.look()
-        elif self._passed >= self._pace:
+        elif lookups_of(self._table) - self._before.lookups >= self._pace:
             self.look()
 
     def look(self, *, go_on: bool = False) -> None:
         """Look at the order: begin a pair or end one, and `go_on` with another if so."""
-        began, table = perf_counter(), self._table
-        entries, before = table.entries(), self._before
+        began, before = perf_counter(), self._before
+        entries = self._table.entries()
         if before is not None:
             self._compare(before, entries)
-        self._before = self._mark(entries) if before is None or go_on else None
-        self._passed = 0
+        self._before = self._remember(entries) if before is None or go_on else None
         now = perf_counter()
         self._next = now + REST * (now - began)
 
     def lost(self, scale: float) -> float | None:
         """Return the share of lookups that would not have been hits; None where that is not known."""
         if self._covered[scale]:
-            return min(1.0, max(0.0, self._lost[scale] / self._covered[scale]))
+            return min(1.0, self._lost[scale] / self._covered[scale])
         return 0.0 if fill_of(self._table) <= scale else None
 
-    def _mark(self, entries: list[Any]) -> Look:
-        table = self._table
-        marks: dict[float, tuple[str, int]] = {}
-        for scale, place in _places(table, entries).items():
-            # So that the mark passes the place in the middle of its way.
-            depth = max(0, place - self._sunk[scale] // 2)
-            if place < len(entries):
-                marks[scale] = entries[-1 - depth].key, depth
-        return Look(len(entries), table.evictions, table.drops, lookups_of(table), marks)
+    def _remember(self, entries: list[Any]) -> Look:
+        table, count = self._table, len(entries)
+        step = -(-count // _MOST_REMEMBERED) or 1
+        depths = {entries[-1 - depth].key: depth for depth in range(0, count, step)}
+        return Look(count, table.evictions, lookups_of(table), step, depths, _places(table, entries))
 
     def _compare(self, before: Look, entries: list[Any]) -> None:
-        table = self._table
-        lookups = lookups_of(table)
-        wanted, last = {key for key, _ in before.marks.values()}, len(entries) - 1
-        found = {entry.key: last - at for at, entry in enumerate(entries) if entry.key in wanted}
-        passed, farthest = max(1, lookups - before.lookups), 0.0
-        grown = len(entries) - before.entries + table.evictions - before.evictions
-        drops, complete = table.drops - before.drops, True
-        for scale in BELOW:
-            share = 0.0
-            if scale in before.marks:
-                key, depth = before.marks[scale]
-                now = found.get(key, -1)
-                if now < depth:  # It was used itself, or has gone.
-                    complete = False
-                    continue
-                self._sunk[scale] = now - depth
-                farthest = max(farthest, (now - depth) / max(1, before.entries))
-                # What was stored has let it sink too, and what was removed above has let it rise.
-                share = (now - depth - grown - drops * (1 - depth / before.entries)) / passed
-            more = lookups - self._until if lookups > self._until else passed
-            self._covered[scale] += more
-            self._lost[scale] += share * more
+        lookups, depths = lookups_of(self._table), before.depths
+        # The least recently used first: those that were not used since are in the order that they were in.
+        found = [(at, depths[entry.key]) for at, entry in enumerate(entries) if entry.key in depths]
+        unused, floor = 0, before.entries
+        while unused < len(found) and found[unused][1] < floor:
+            floor = found[unused][1]
+            unused += 1
+        used = [then for _, then in found[unused:]]
+        distinct = len(entries) - (found[unused][0] if unused < len(found) else len(entries) - floor)
+        stored = max(0, len(entries) - before.entries + self._table.evictions - before.evictions)
+        passed, more = lookups - before.lookups, lookups - self._until
+        for scale, place in before.places.items():
+            if distinct > place and place < before.entries:
+                continue  # What was used twice may have been lost in between.
+            if passed > 0:
+                # What is used from below, or stored, lets what was above a place sink below it.
+                sunk = before.step * sum(then >= place for then in used) + stored
+                lost = before.step * sum(then >= max(1, place - sunk // 2) for then in used)
+                self._covered[scale] += more
+                self._lost[scale] += more * min(1.0, lost / passed) if place < before.entries else 0.0
         self._until = lookups
-        if not complete or farthest > _MUCH:
-            self._pace = max(1, self._pace // 2)
-            self._sunk = {scale: sunk // 2 for scale, sunk in self._sunk.items()}
-        elif before.marks and farthest < _LITTLE:
+        if distinct > min(before.places.values()) * _MUCH:
+            self._pace = max(_LEAST, self._pace // 2)
+        elif distinct < min(before.places.values()) * _LITTLE:
             self._pace *= 2
 
 
@@ -211,7 +206,7 @@ class MissRatioCurve:
         self.limit = HASHES + 1
         self._bands = [Band(scale, scale / 2) for scale in ABOVE]
         self._order = Order(table) if table.is_ordered else None
-        self._evicted = 0
+        self._evicted = self._passed = 0
         with table.lock:
             self.restart()
             table.count_evicted += (self.note_evicted,)
@@ -240,8 +235,15 @@ class MissRatioCurve:
                 if ghost is not None:
                     band.found += weight if ghost.lives(self._table.clock()) else 0
                     break
+        self._passed += 1
+        if not self._passed % _LEAST:
+            self.look_if_due()
+
+    def look_if_due(self) -> None:
+        """Look at the order of entries, if it is time."""
         if self._order is not None:
-            self._order.note_set()
+            with self._table.lock:
+                self._order.look_if_due()
 
     def note_evicted(self, entry: Any) -> None:
         """Take note of an entry that was evicted."""
