@@ -15,7 +15,7 @@ from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
-from cachelayer.exchange import Behind, Caching, Exchange, Fetched, Options, Route, ShadowReport
+from cachelayer.exchange import PASSED, Behind, Caching, Exchange, Fetched, Options, Route, ShadowReport
 from cachelayer.flows import Flow, arun, run
 from cachelayer.http import Answer, Headers, Reason, Request, ResponseHead, Rule
 from cachelayer.http.bodies import MAX_CONTENT_BYTES
@@ -33,8 +33,6 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Drive = Callable[[Flow[Any]], Awaitable[Any]]
 
-#: Where the scope says which caches a request has passed already.
-_PASSED: Final = "cachelayer.passed"
 #: Messages by which the server takes the body from somewhere else.
 _BODY_ELSEWHERE: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 
@@ -96,7 +94,7 @@ class CacheMiddleware:
         if drive is None:
             await self.app(scope, receive, send)
             return
-        if bound.cache in scope.get(_PASSED, ()):
+        if bound.cache in scope.get(PASSED, ()):
             # Outside is another one over the same cache: what it lets through was meant to reach the application.
             await self.app(scope, receive, send)
             return
@@ -218,6 +216,9 @@ def request_of(scope: Scope) -> Request:
     # Most servers give Host first; of the others the engine finds it before it looks at this.
     host = None if headers and headers[0][0] == b"host" else _host(scope)
     query = scope.get("query_string") or b""
+    if "user" in scope and getattr(scope["user"], "is_authenticated", False):
+        # Whoever was recognised further out is guarded like one who sends Authorization, whatever it was known by.
+        headers += ((b"authorization", b""),)
     return Request(scope["method"], scope.get("scheme") or "http", path, query, headers, host, original)
 
 
@@ -312,7 +313,7 @@ class _Forwarding:
     async def run(self, app: ASGIApp) -> None:
         """Call the application between the two ends of the exchange."""
         exchange, scope = self._exchange, self._scope
-        scope[_PASSED] = (*scope.get(_PASSED, ()), exchange.bound.cache)
+        scope[PASSED] = (*scope.get(PASSED, ()), exchange.bound.cache)
         try:
             if exchange.plan.key is not None:
                 await self._ask(app)
@@ -447,7 +448,7 @@ async def _fetch(app: ASGIApp, scope: Scope, found: Behind, conditions: Headers)
     scope = {**scope, "headers": conditional(scope["headers"], conditions)}
     if scope["method"] == "HEAD":
         scope["method"] = "GET"  # What is stored is what GET gives.
-    scope[_PASSED] = (*scope.get(_PASSED, ()), found.bound.cache)
+    scope[PASSED] = (*scope.get(PASSED, ()), found.bound.cache)
     for per_connection in ("extensions", "state"):
         # What the server offers for one response, such as pathsend; and the state is the connection's, not shared.
         if isinstance(scope.get(per_connection), dict):

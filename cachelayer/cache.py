@@ -290,6 +290,7 @@ class Cache:
         for control in controls_of(self):
             control.said = True
             control.ttl, control.while_revalidate, control.if_error = seconds, behind, on_error
+            control.is_general = False
 
     def no_store(self) -> None:
         """Keep the response under way out of the cache."""
@@ -404,7 +405,9 @@ class Cache:
         """Return how things are now, for reports."""
         errors = self.engine.storage.errors.total
         reports = backend_reports(self.name, self.backend, self._backend_stats, self.health(), errors)
-        found = present({"routes": self.routes, "functions": self.functions}, self._inventory, reports, errors)
+        found = present(
+            {"routes": self.routes, "functions": self.functions}, self._inventory, reports, errors
+        )
         found.inflight = self.inflight
         return found
 

@@ -19,6 +19,7 @@ class Control(msgspec.Struct, kw_only=True, eq=False):
         kept_within: a view of the application keeps and counts its response by itself, in this cache.
         tags: further groups it belongs to.
         ttl: seconds that it is fresh.
+        is_general: the ttl is for all responses of some views, and was not said for this one.
         while_revalidate: seconds after that in which it is served stale while it is refreshed.
         if_error: seconds after that in which it is served stale where the application fails.
     """
@@ -31,10 +32,11 @@ class Control(msgspec.Struct, kw_only=True, eq=False):
     ttl: float | None = None
     while_revalidate: float | None = None
     if_error: float | None = None
+    is_general: bool = False
 
     def forget(self) -> None:
         """Forget what the application has said: it is asked anew."""
-        self.said = self.no_store = self.kept_within = False
+        self.said = self.no_store = self.kept_within = self.is_general = False
         self.tags, self.ttl, self.while_revalidate, self.if_error = (), None, None, None
 
     @property

@@ -16,7 +16,7 @@ from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
-from cachelayer.exchange import Behind, Caching, Exchange, Fetched, Options, Route, ShadowReport
+from cachelayer.exchange import PASSED, Behind, Caching, Exchange, Fetched, Options, Route, ShadowReport
 from cachelayer.flows import run
 from cachelayer.http import Answer, Headers, Request, ResponseHead, Rule
 from cachelayer.http.bodies import MAX_CONTENT_BYTES
@@ -29,9 +29,6 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-#: Where the environ says which caches a request has passed already.
-_PASSED: Final = "cachelayer.passed"
 
 
 class CacheMiddleware:
@@ -82,7 +79,7 @@ class CacheMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         bound = self._caching.bound or self._caching.bind()
-        if bound.cache in environ.get(_PASSED, ()):
+        if bound.cache in environ.get(PASSED, ()):
             # Outside is another one over the same cache: what it lets through was meant to reach the application.
             return self.app(environ, start_response)
         request = request_of(environ)
@@ -216,7 +213,8 @@ def _relevant(environ: WSGIEnvironment) -> FieldLines:
 
 
 def _field_name(key: str) -> bytes:
-    return key.removeprefix("HTTP_").replace("_", "-").lower().encode("latin-1")
+    # Latin-1 has no capital of "µ": what a server made of it is not even that.
+    return key.removeprefix("HTTP_").replace("_", "-").lower().encode("latin-1", "backslashreplace")
 
 
 def _server(environ: WSGIEnvironment) -> bytes:
@@ -302,7 +300,7 @@ class _Forwarding:
     def run(self, app: WSGIApplication) -> Iterable[bytes]:
         """Call the application, and return its iterable, or one in its place where it has to be watched."""
         exchange, environ = self.exchange, self._environ
-        environ[_PASSED] = (*environ.get(_PASSED, ()), exchange.bound.cache)
+        environ[PASSED] = (*environ.get(PASSED, ()), exchange.bound.cache)
         try:
             fencing = exchange.prepare()
             answer = None if fencing is None else run(fencing)
@@ -492,7 +490,7 @@ def _fetch(app: WSGIApplication, environ: WSGIEnvironment, found: Behind, condit
     # What the server offers for the one connection.
     for key in ("wsgi.file_wrapper", "wsgi.input_terminated", "gunicorn.socket", "werkzeug.socket"):
         environ.pop(key, None)
-    environ[_PASSED] = (*environ.get(_PASSED, ()), found.bound.cache)
+    environ[PASSED] = (*environ.get(PASSED, ()), found.bound.cache)
     make_conditional(environ, conditions)
     if environ["REQUEST_METHOD"] == "HEAD":
         environ["REQUEST_METHOD"] = "GET"  # What is stored is what GET gives.

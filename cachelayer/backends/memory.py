@@ -20,7 +20,7 @@ from cachelayer.backends.base import (
 from cachelayer.backends.direct import DirectBackend
 from cachelayer.backends.generations import lease_key
 from cachelayer.backends.metadata import copy_metadata
-from cachelayer.backends.table import DEAD, NEVER, Entry, EntryTable, ObjectEntry
+from cachelayer.backends.table import DEAD, NEVER, SELDOM, Entry, EntryTable, ObjectEntry
 from cachelayer.backends.url import query_options
 from cachelayer.clock import Clock, system_clock
 from cachelayer.errors import BackendClosedError, ConfigurationError, OptionTypeError
@@ -69,7 +69,8 @@ class InMemoryBackend(DirectBackend):
         )
         # What every read needs, one step away rather than two or three.
         self._find, self._touch = self.table.find, self.table.touch
-        self._tick_hit, self._tick_miss = self.table.hits.tick, self.table.misses.tick
+        self._tick_hit: Any = self.table.hits.tick
+        self._tick_miss = self.table.misses.tick
         # Generations and leases: apart, so that no count, key listing or clear() shows them.
         self._books = EntryTable(max_size_bytes=None, max_entries=_MOST_BOOKS, policy="lru", clock=clock)
         self._closed = False
@@ -98,7 +99,8 @@ class InMemoryBackend(DirectBackend):
             self._touch(key)
         except KeyError:
             pass  # Evicted since it was found: the read came first.
-        self._tick_hit()
+        if not self._tick_hit() & SELDOM and self.table.curve is not None:
+            self.table.curve.look_if_due()
         return entry.payload if entry.__class__ is Entry else _bytes_of(entry)
 
     def set(self, key: str, value: bytes, ttl: float | None = None, metadata: Metadata | None = None) -> bool:

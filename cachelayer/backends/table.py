@@ -32,6 +32,8 @@ DEAD: Final = -math.inf
 NEVER: Final = math.inf
 #: The bits of a key's hash that tell whether it is sampled.
 HASHES: Final = 0xFFFF
+#: Of so many hits and one, one may take a look at the order of entries.
+SELDOM: Final = 31
 #: How many entries of invalidated tags each write reclaims.
 _RECLAIM: Final = 64
 
@@ -150,6 +152,10 @@ class Curve(Protocol):
         """Take note of an entry that was stored, whose key is sampled."""
         ...
 
+    def look_if_due(self) -> None:
+        """Do what is to be done now and then; called without the lock."""
+        ...
+
     def forget(self, key: str) -> None:
         """Forget a key that was deleted."""
         ...
@@ -171,9 +177,8 @@ class EntryTable:
     ) -> None:
         self.clock = clock
         self.hits, self.misses = Counter(), Counter()
+        self._tick_hit: Any = self.hits.tick
         self.sets = self.deletes = self.evictions = 0
-        #: Entries that went in another way than by eviction or being overwritten.
-        self.drops = 0
         self.size = 0
         self.on_evicted: Callable[[Entry], None] | None = None
         #: Called for each eviction, under the lock: only to count.
@@ -233,7 +238,8 @@ class EntryTable:
             self.touch(key)
         except KeyError:
             pass  # It was removed since it was read: the read came first, so it still counts.
-        self.hits.tick()
+        if not self._tick_hit() & SELDOM and self.curve is not None:
+            self.curve.look_if_due()
 
     def snapshot(self) -> list[Any]:
         """Return the living entries."""
@@ -471,7 +477,6 @@ class EntryTable:
             else:
                 # It would not have been a hit in a larger cache either: nothing to learn from.
                 entries.forget(victim.key)
-                self.drops += 1
             self.size -= size_of(victim)
             _forget(victim)
         return evicted
@@ -522,7 +527,6 @@ class EntryTable:
 
     def _drop(self, entry: Any) -> None:
         self._entries.pop(entry.key, None)
-        self.drops += 1
         self.size -= size_of(entry)
         _forget(entry)
 

@@ -22,11 +22,12 @@ from __future__ import annotations
 from cachelayer.exchange.behind import Behind, Call
 from cachelayer.exchange.caching import Caching, Options, option_names
 from cachelayer.exchange.exchange import Exchange, Fetched
-from cachelayer.exchange.labels import ROUTE, UNLABELLED, UNMATCHED, Route, make_label
+from cachelayer.exchange.labels import PASSED, ROUTE, UNLABELLED, UNMATCHED, Route, make_label
 from cachelayer.exchange.lookup import Bound
 from cachelayer.exchange.shadow import Difference, ShadowReport
 
 __all__ = [
+    "PASSED",
     "ROUTE",
     "UNLABELLED",
     "UNMATCHED",

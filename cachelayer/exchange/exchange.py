@@ -629,7 +629,9 @@ class Exchange(Control, eq=False):
     def _instructions(self) -> Instructions | None:
         if not self.said:
             return None
-        return Instructions(self.ttl, self.while_revalidate, self.if_error, self.tags, self.no_store)
+        return Instructions(
+            self.ttl, self.while_revalidate, self.if_error, self.tags, self.no_store, self.is_general
+        )
 
     def _refuse(self, reason: Reason, outcome: Outcome = Outcome.UNCACHEABLE) -> None:
         """Note that the response is for this client only: others need not wait for one like it."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
+#: Where the ASGI scope and the WSGI environ say which caches a request has passed already.
+PASSED: Final = "cachelayer.passed"
 #: Where an application names its route, in the ASGI scope and in the WSGI environ.
 ROUTE: Final = "cachelayer.route"
 #: The labels of requests whose application names no route, and of those that matched none.

@@ -419,8 +419,13 @@ def _binder(bind: Bind, where: Callable[[], Any]) -> Callable[[Binding], None]:
     def on_bound(binding: Binding) -> None:
         table = binding.table
         if table is not None:
-            counters = binding.counters
-            tick, sampled = counters.shortcut_hits.tick, counters.note_shortcut
+            tick, note = binding.counters.shortcut_hits.tick, binding.counters.note_shortcut
+
+            def sampled(began: float, entry: Any, now: float) -> None:
+                note(began, entry, now)
+                if table.curve is not None:
+                    table.curve.look_if_due()
+
             bind(where(), binding.clock, table.touch, tick, sampled)
 
     return on_bound

@@ -22,6 +22,8 @@ SESSION_COOKIES: Final = (
 
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
+#: Python's own parser takes white space for the end of a value, and what is between quotes for one, semicolons too.
+_VALUE: Final = re.compile(rb'[^\s"][^\s]*|"[^\s"]*"|')
 
 
 def compile_names(patterns: Iterable[str], *, ignore_case: bool = False) -> re.Pattern[str]:
@@ -39,9 +41,9 @@ def request_cookies(values: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
                 yield name.rstrip(b" \t").decode("latin-1"), content.strip(b" \t")
 
 
-def is_token(name: str) -> bool:
-    """Whether a cookie's name is one that the standard allows, or empty."""
-    return _TOKEN.fullmatch(name) is not None
+def is_plain(name: str, value: bytes) -> bool:
+    """Whether all who read a cookie agree on it: its name is a token or empty, and its value of one piece."""
+    return _TOKEN.fullmatch(name) is not None and _VALUE.fullmatch(value) is not None
 
 
 def set_cookie_name(value: bytes) -> str:

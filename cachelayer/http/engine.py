@@ -302,7 +302,10 @@ def update(
     given = Freshness(Reason.STALE, 0.0) if isinstance(freshness, Reason) else freshness
     draft = _draft(case, whole, given, stored.label)
     tags = tuple(dict.fromkeys((*draft.tags, *stored.tags)))
-    response = msgspec.structs.replace(draft, body=stored.body, tags=tags)
+    # The body goes on being what was selected by all that it varied by, whatever less the confirmation lists.
+    names = {name for name, _ in (*draft.vary, *stored.vary)}
+    vary = nominate(tuple(sorted(names)), plan.request.headers)
+    response = msgspec.structs.replace(draft, body=stored.body, tags=tags, vary=vary)
     return Update(
         response,
         freshness if isinstance(freshness, Reason) else freshness.reason,

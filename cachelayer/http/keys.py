@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from cachelayer.http.cookies import is_token, request_cookies
+from cachelayer.http.cookies import is_plain, request_cookies
 from cachelayer.http.fields import joined
 from cachelayer.http.messages import FieldLines, Request, RequestHeaders
 from cachelayer.http.rules import Rule
@@ -35,6 +35,32 @@ FORWARDING_FIELDS: Final = frozenset(
 )
 #: And the method from these.
 METHOD_FIELDS: Final = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
+#: By these applications, and proxies before them, tell who asks, as by Authorization, which alone the standard guards.
+CREDENTIAL_FIELDS: Final = frozenset(
+    {
+        b"x-api-key",
+        b"api-key",
+        b"apikey",
+        b"x-api-token",
+        b"x-auth-token",
+        b"x-access-token",
+        b"x-session-token",
+    }
+    | {
+        b"remote-user",
+        b"x-remote-user",
+        b"x-forwarded-user",
+        b"x-forwarded-email",
+        b"x-forwarded-access-token",
+    }
+    | {b"x-auth-request-user", b"x-auth-request-email", b"x-auth-request-access-token", b"x-amzn-oidc-data"}
+    | {
+        b"cf-access-jwt-assertion",
+        b"x-goog-iap-jwt-assertion",
+        b"x-ms-client-principal",
+        b"x-ms-client-principal-id",
+    }
+)
 
 
 def normalised_host(scheme: str, host: bytes) -> str | None:
@@ -94,13 +120,17 @@ def _key(scheme: str, host: str, path: bytes, query: bytes, extra: tuple[bytes, 
     return f"GET {_NOT_PLAIN.sub('.', readable[4:PLAIN_LENGTH])}#{sha256(joined(parts)).hexdigest()}"
 
 
+_KEYED: Final = METHOD_FIELDS | CREDENTIAL_FIELDS
+_KEYED_ALL: Final = _KEYED | FORWARDING_FIELDS
+
+
 def extra_parts(
     headers: RequestHeaders, fields: FieldLines, rule: Rule | None, *, trusted_forwarding: bool
 ) -> tuple[bytes, ...]:
-    """Return the parts of the key beyond the URL: forwarding fields, and the fields and cookies that a rule names."""
+    """Return the parts of the key beyond the URL: credentials, forwarding fields, and what a rule names."""
     if not fields and (rule is None or not (rule.vary_names or rule.keyed_cookies)):
         return ()
-    unkeyed = METHOD_FIELDS if trusted_forwarding else METHOD_FIELDS | FORWARDING_FIELDS
+    unkeyed = _KEYED if trusted_forwarding else _KEYED_ALL
     parts = [
         part for name in sorted(unkeyed & fields.keys()) for part in _counted(b"field", name, fields[name])
     ]
@@ -115,8 +145,9 @@ def _rule_parts(headers: RequestHeaders, fields: FieldLines, rule: Rule) -> Iter
     if rule.keyed_cookies:
         sent = fields.get(b"cookie", ())
         cookies = tuple(request_cookies(sent))
-        # Frameworks strip other white space than the standard does: such a name may be one that counts.
-        if not all(is_token(name) for name, _ in cookies):
+        # Frameworks strip other white space than the standard does, and some find more cookies in a value: what they
+        # take for a name may be one that counts.
+        if not all(is_plain(name, value) for name, value in cookies):
             yield from _counted(b"cookies", b"", sent)
         for cookie in sorted(rule.keyed_cookies):
             values = tuple(value for name, value in cookies if name == cookie)

@@ -74,6 +74,7 @@ class Instructions(msgspec.Struct, frozen=True, gc=False):
         if_error: how long after that it is served stale where the application fails, in seconds.
         tags: groups it belongs to, beside those of the rule.
         no_store: it must not be stored.
+        is_general: the ttl counts as a rule's: it was said for all responses of some views.
     """
 
     ttl: float | None = None
@@ -81,6 +82,7 @@ class Instructions(msgspec.Struct, frozen=True, gc=False):
     if_error: float | None = None
     tags: tuple[str, ...] = ()
     no_store: bool = False
+    is_general: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):

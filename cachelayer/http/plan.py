@@ -10,6 +10,7 @@ from cachelayer.http.bodies import body_part
 from cachelayer.http.cache_control import NO_DIRECTIVES, Directives, of_pragma, parse
 from cachelayer.http.cache_status import Forward
 from cachelayer.http.keys import (
+    CREDENTIAL_FIELDS,
     FORWARDING_FIELDS,
     METHOD_FIELDS,
     callable_part,
@@ -35,6 +36,7 @@ RELEVANT: Final = (
     | _PRECONDITIONS
     | FORWARDING_FIELDS
     | METHOD_FIELDS
+    | CREDENTIAL_FIELDS
 )
 #: Fields that most requests have and that do not matter, as most servers spell them: the quickest way past them.
 _USUAL: Final = frozenset(

@@ -33,6 +33,9 @@ _UNDERSTOOD: Final = frozenset(
     {200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 421, 451, 500, 501, 502, 503, 504}
 )
 _PARTIAL: Final = frozenset({206, 304})
+#: Answers about one request, to which a ttl that the application has said does not apply: of the errors of clients it
+#: does to those that say what is there.
+_FAULTS: Final = NEVER_BY_RULE | (frozenset(range(400, 500)) - {404, 410, 451})
 #: Statuses of RFC 9110, section 15.1, that a heuristic may apply to, errors of one request left out.
 _HEURISTIC: Final = DEFAULT_STATUSES | {203, 204, 300, 404}
 
@@ -277,9 +280,13 @@ _FIELD_CHECKS: Final[tuple[tuple[bytes, _Check], ...]] = (
 
 def _freshness(case: Exchange) -> Freshness | Reason:
     policy, rule, status = case.plan.policy, case.rule, case.head.status
-    # It may have been said before the view failed.
-    if case.said is not None and case.said.ttl is not None and status not in NEVER_BY_RULE:
-        return Freshness(Reason.EXPLICIT, case.said.ttl)
+    said = case.said
+    # It may have been said before the view failed, or found fault with this one request.
+    if said is not None and said.ttl is not None and status not in _FAULTS:
+        if not said.is_general:
+            return Freshness(Reason.EXPLICIT, said.ttl)
+        if status in DEFAULT_STATUSES:
+            return Freshness(Reason.EXPLICIT if case.shared else Reason.RULE, said.ttl)
     overridden = rule is not None and rule.override and status in rule.ttls
     fields, received = case.fields, case.response_time
     explicit = explicit_lifetime(case.directives, fields, received, targeted=case.targeted)

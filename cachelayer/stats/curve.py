@@ -33,14 +33,15 @@ BELOW: Final = (0.25, 0.5)
 ABOVE: Final = (2.0, 4.0, 8.0)
 #: Ghosts that are kept: about 2 MB.
 MOST_GHOSTS: Final = 8192
-#: Seconds between two pairs of looks at the order, in times of what a look takes.
-REST: Final = 100.0
+#: Seconds from one pair of looks at the order to the next, in times of what a look takes.
+REST: Final = 50.0
 #: Entries used from one look of a pair to the other: they are to be between these shares of the least store's.
 _LITTLE: Final = 0.25
 _MUCH: Final = 0.75
-#: Entries that are remembered from one look to the other, and lookups that pass at least.
+#: Entries that are remembered from one look to the other.
 _MOST_REMEMBERED: Final = 1024
-_LEAST: Final = 16
+#: So many stores are an occasion to look.
+_OCCASION: Final = 16
 #: Entries of the order whose sizes are looked at.
 _MOST_SIZES: Final = 512
 _SWEEP: Final = 1024
@@ -121,8 +122,8 @@ class Order:
 
     def __init__(self, table: EntryTable) -> None:
         self._table = table
-        #: Lookups from one look of a pair to the other.
-        self._pace, self._next = 64, 0.0
+        #: Occasions from one look of a pair to the other, and since the last look; when to begin another pair.
+        self._pace, self._passed, self._next = 4, 0, 0.0
         self.restart()
 
     def restart(self) -> None:
@@ -138,11 +139,10 @@ class Order:
 
     def look_if_due(self) -> None:
         """Take the next look, if it is time."""
-        if self._before is None:
-            if perf_counter() >= self._next:
+        self._passed += 1
+        if self._passed >= self._pace and (self._before is not None or perf_counter() >= self._next):
+            with self._table.lock:
                 self.look()
-        elif lookups_of(self._table) - self._before.lookups >= self._pace:
-            self.look()
 
     def look(self, *, go_on: bool = False) -> None:
         """Look at the order: begin a pair or end one, and `go_on` with another if so."""
@@ -151,7 +151,7 @@ class Order:
         if before is not None:
             self._compare(before, entries)
         self._before = self._remember(entries) if before is None or go_on else None
-        now = perf_counter()
+        self._passed, now = 0, perf_counter()
         self._next = now + REST * (now - began)
 
     def lost(self, scale: float) -> float | None:
@@ -189,7 +189,7 @@ class Order:
                 self._lost[scale] += more * min(1.0, lost / passed) if place < before.entries else 0.0
         self._until = lookups
         if distinct > min(before.places.values()) * _MUCH:
-            self._pace = max(_LEAST, self._pace // 2)
+            self._pace = max(1, self._pace // 2)
         elif distinct < min(before.places.values()) * _LITTLE:
             self._pace *= 2
 
@@ -235,15 +235,15 @@ class MissRatioCurve:
                 if ghost is not None:
                     band.found += weight if ghost.lives(self._table.clock()) else 0
                     break
-        self._passed += 1
-        if not self._passed % _LEAST:
+        self._passed += weight
+        if self._passed >= _OCCASION:
+            self._passed = 0
             self.look_if_due()
 
     def look_if_due(self) -> None:
         """Look at the order of entries, if it is time."""
         if self._order is not None:
-            with self._table.lock:
-                self._order.look_if_due()
+            self._order.look_if_due()
 
     def note_evicted(self, entry: Any) -> None:
         """Take note of an entry that was evicted."""

@@ -453,13 +453,14 @@ def _distinct(bits: int) -> int:
 
 
 def curve_of(curves: Iterable[Mapping[str, int]]) -> tuple[CurvePoint, ...]:
-    """Return the miss-ratio curve of what workers have sampled."""
-    sums: dict[str, int] = {}
-    for curve in curves:
-        for scale, count in curve.items():
-            sums[scale] = sums.get(scale, 0) + count
-    lookups = sums.pop("lookups", 0)
-    points: Callable[[tuple[str, int]], CurvePoint] = lambda item: CurvePoint(  # noqa: E731 - one expression
-        scale=float(item[0]), hit_rate=item[1] / lookups
+    """Return the miss-ratio curve of what workers have sampled: at the sizes that all know of who know of any."""
+    known = [curve for curve in curves if curve.get("lookups")]
+    if not known:
+        return ()
+    lookups = sum(curve["lookups"] for curve in known)
+    scales = sorted((scale for scale in known[0] if scale != "lookups"), key=float)
+    return tuple(
+        CurvePoint(scale=float(scale), hit_rate=sum(curve[scale] for curve in known) / lookups)
+        for scale in scales
+        if all(scale in curve for curve in known)
     )
-    return tuple(sorted(map(points, sums.items()), key=lambda each: each.scale)) if lookups else ()

@@ -14,6 +14,7 @@ from cachelayer.backends.resilience import Health, ResilientBackend
 from cachelayer.backends.table import Entry, EntryTable
 from cachelayer.backends.tiered import TieredBackend
 from cachelayer.http import PartialResponse, StoredResponse, VariantIndex
+from cachelayer.stats.curve import MissRatioCurve, start_curve
 from cachelayer.stats.pages import Present, SampledRoute, Stored, VariedCount
 from cachelayer.stats.report import BackendReport, HealthReport, KeyCount
 from cachelayer.stats.routes import RouteRegistry
@@ -37,6 +38,7 @@ class Inventory:
         self._table, self._routes, self._functions = table, routes, functions
         self._next = 0.0
         self.measured = 0.0
+        self._curve: MissRatioCurve | None = None
         self.of_routes: dict[str, Stored] = {}
         self.of_functions: dict[str, Stored] = {}
         table.count_evicted += (self._count_evicted,)
@@ -59,6 +61,11 @@ class Inventory:
         self.of_functions = {
             self._known(label): Stored(*count) for (kind, label), count in counts.items() if kind
         }
+
+    def read_curve(self) -> dict[str, int]:
+        """Return what is known of the hit rate at other sizes; the first time, begin to learn it."""
+        self._curve = self._curve or start_curve(self._table)
+        return {} if self._curve is None else self._curve.read()
 
     def _living(self) -> Iterable[Any]:
         # The dead among them are left out, which costs less than tidying up.
@@ -184,6 +191,7 @@ def present(
         inventory.look()
         found.routes, found.functions = inventory.of_routes, inventory.of_functions
         found.measured = inventory.measured
+        found.curve = inventory.read_curve()
     return found
 
 

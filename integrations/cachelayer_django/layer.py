@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from asgiref.sync import ThreadSensitiveContext, iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
@@ -20,7 +20,7 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from cachelayer.control import Control, current
-from cachelayer.exchange import Behind, Caching, Exchange, Fetched
+from cachelayer.exchange import PASSED, Behind, Caching, Exchange, Fetched
 from cachelayer.flow.steps import Compute
 from cachelayer.flows import Flow, arun, run
 from cachelayer.http import Headers, Reason
@@ -35,9 +35,6 @@ from cachelayer_django.translation import (
     request_of,
     response_of,
 )
-
-#: Where a request says through which caches it has come: by server-level middleware, and by ours.
-_PASSED: Final = "cachelayer.passed"
 
 #: Asks the views.
 GetResponse = Callable[[HttpRequest], Any]
@@ -104,7 +101,7 @@ class Layer:
             return Open(self, found, extra)
         if isinstance(found, Behind):
             again = copy_of(request)
-            vars(again)[_PASSED] = [*passed, (bound.cache, extra)]
+            vars(again)[PASSED] = [*passed, (bound.cache, extra)]
             call: Any = functools.partial(_afetch if is_async else _fetch, self, found, again, get_response)
             yield from found.begin(call)
             found = found.answer
@@ -151,7 +148,7 @@ class Open:
         conditions = exchange.conditions
         undo = None if conditions is None else make_conditional(request, conditions)
         token, passed = exchange.enter(), _passed(request)
-        vars(_own(request))[_PASSED] = [*passed, (exchange.bound.cache, self._extra)]
+        vars(_own(request))[PASSED] = [*passed, (exchange.bound.cache, self._extra)]
         try:
             _declare(self._layer, request)
             response = yield Compute(get_response, (request,), {})
@@ -163,7 +160,7 @@ class Open:
             return self._given
         finally:
             exchange.leave(token)
-            vars(_own(request))[_PASSED] = passed
+            vars(_own(request))[PASSED] = passed
             if undo is not None:
                 undo()
         return response
@@ -303,8 +300,8 @@ def _own(request: HttpRequest) -> HttpRequest:
 
 def _passed(request: HttpRequest) -> list[tuple[Any, bytes | None]]:
     """Return the caches that a request has passed, with what they told it apart by; None is by nothing."""
-    outside: Iterable[Any] = getattr(request, "scope", request.META).get(_PASSED, ())
-    return [*((cache, None) for cache in outside), *vars(_own(request)).get(_PASSED, ())]
+    outside: Iterable[Any] = getattr(request, "scope", request.META).get(PASSED, ())
+    return [*((cache, None) for cache in outside), *vars(_own(request)).get(PASSED, ())]
 
 
 # -- behind the client's back ------------------------------------------------------------------------------------

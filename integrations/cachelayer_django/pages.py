@@ -101,7 +101,7 @@ def view_layer(
         return b"view " + surroundings()
 
     def declare(control: Control, request: HttpRequest) -> None:
-        control.said, control.ttl = True, seconds
+        control.said, control.ttl, control.is_general = True, seconds, True
         control.while_revalidate, control.if_error = behind, on_error
         control.tags = (*control.tags, *_made(listed, request))
 

@@ -19,7 +19,10 @@ from cachelayer.flow.lookups import Lookup, Policy
 from cachelayer.flows import run
 from cachelayer.functions.encoding import UnkeyableError, encode
 from cachelayer.functions.options import NOT_GIVEN
+from cachelayer.http import Reason
+from cachelayer.outcomes import Outcome
 from cachelayer.values.codecs import ValueCodec
+from cachelayer_flask.privacy import watch_session
 
 _TAG: Final = "cache"
 _OPTIONS: Final = ("ttl", "vary", "tags")
@@ -76,8 +79,17 @@ class FragmentExtension(Extension):
         cache: Cache = current_app.extensions["cachelayer"]
         if is_bypassed() or isinstance(cache.backend, NullBackend):
             return str(caller())
+        parts = _listed("vary", vary)
+
+        def render() -> str:
+            with watch_session() as watch:
+                text = str(caller())
+            if watch.used_session and not parts:
+                raise _OwnVisitorsError(render, text)
+            return text
+
         lookup = Lookup(
-            cache.key(f"fragment:{_text(name, vary)}"),
+            cache.key(f"fragment:{_text(name, parts)}"),
             cache.tag_names(_listed("tags", tags)),
             Policy(
                 f"fragment:{name}",
@@ -85,19 +97,32 @@ class FragmentExtension(Extension):
                 cache.default_ttl if ttl is NOT_GIVEN else parse_duration(ttl),
                 lock_timeout=_PATIENCE,
             ),
-            lambda: str(caller()),
+            render,
             (),
             {},
         )
-        result = run(cache.engine.get_or_compute(lookup))
         counters = cache.functions.counters(lookup.policy.label)
+        try:
+            result = run(cache.engine.get_or_compute(lookup))
+        except _OwnVisitorsError as own:
+            counters.record(Outcome.UNCACHEABLE, seconds=0.0, reason=Reason.SESSION_COOKIE)
+            # Another visitor's, if this caller waited for it: it must not get that one.
+            return own.text if own.render is render else str(caller())
         counters.record(result.outcome, seconds=result.seconds, reason=result.reason)
         return str(result.give())
 
 
-def _text(name: str, vary: Iterable[Any]) -> str:
+class _OwnVisitorsError(Exception):
+    """A fragment that has used the session, such as for a CSRF token or a message, and does not say what it varies on."""
+
+    def __init__(self, render: Callable[[], str], text: str) -> None:
+        super().__init__("a fragment used the session")
+        self.render, self.text = render, text
+
+
+def _text(name: str, vary: tuple[Any, ...]) -> str:
     try:
-        return encode((name, _listed("vary", vary)))
+        return encode((name, vary))
     except UnkeyableError as error:
         raise KeyingError(
             f"vary of the fragment {name!r} cannot be told from others: {error}; name what it holds that can, such "

@@ -23,8 +23,9 @@ from werkzeug.exceptions import HTTPException
 from cachelayer import Cache, Rule
 from cachelayer.control import controls_of
 from cachelayer.errors import CacheLayerError, ConfigurationError, OptionTypeError
-from cachelayer.exchange import ROUTE
+from cachelayer.exchange import PASSED, ROUTE
 from cachelayer.functions.encoding import UnkeyableError, encode
+from cachelayer.http.keys import CREDENTIAL_FIELDS
 from cachelayer.wsgi import CacheMiddleware
 from cachelayer_flask.privacy import has_session, watch_session
 
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
 #: Where the environ has the arguments that the view is called with.
 _CALL: Final = "cachelayer_flask.call"
 #: Where the environ has how a client proved who it is.
-_PROOFS: Final = ("HTTP_AUTHORIZATION", "REMOTE_USER")
-#: Where the environ says which caches a request has passed already.
-_PASSED: Final = "cachelayer.passed"
+_PROOFS: Final = (
+    "HTTP_AUTHORIZATION",
+    "REMOTE_USER",
+    *(f"HTTP_{name.decode().upper().replace('-', '_')}" for name in sorted(CREDENTIAL_FIELDS)),
+)
 #: Options of the application that say nothing of a single view.
 _NOT_OURS: Final = frozenset({"cache", "backend", "route", "rules", "heuristic_freshness", "shadow"})
 _NOT_TAKEN: Final = ("path", "route", "enabled")
@@ -132,7 +135,7 @@ class CachedView:
             for control in controls_of(cache):
                 control.kept_within = True
         # A copy: whoever is asked behind the client's back, later, is asked for this very call.
-        environ = {name: value for name, value in request.environ.items() if name != _PASSED}
+        environ = {name: value for name, value in request.environ.items() if name != PASSED}
         # Where it has been said who may have it, it does not matter how they proved who they are.
         proofs = _taken(environ, _PROOFS) if self._says_who else {}
         environ[_CALL] = _Call(args, kwargs, proofs, id(environ))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from cachelayer import Cache
-
-#: Where the middleware leaves its cache in the scope: see `cachelayer.asgi`.
-_PASSED: Final = "cachelayer.passed"
+from cachelayer.exchange import PASSED
 
 
 def cache_around(scope: Mapping[str, Any]) -> Cache | None:
     """Return the cache of the innermost middleware that a request has passed, or None."""
-    passed: tuple[Cache, ...] = scope.get(_PASSED, ())
+    passed: tuple[Cache, ...] = scope.get(PASSED, ())
     return passed[-1] if passed else None

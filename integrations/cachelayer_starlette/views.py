@@ -19,6 +19,7 @@ from cachelayer.flow.steps import Compute
 from cachelayer.flows import Flow, arun, run
 from cachelayer.http import Answer, Reason, Rule
 from cachelayer.http import Request as Asked
+from cachelayer.http.keys import CREDENTIAL_FIELDS
 from cachelayer_starlette.answers import Around, codec_of, is_stream, response_of
 from cachelayer_starlette.arguments import Arguments, Call
 from cachelayer_starlette.around import cache_around
@@ -36,7 +37,7 @@ _FIELD: Final = b"cachelayer-view"
 #: In that field: this request is not looked up.
 _PASS: Final = b"pass"
 #: Fields that say who the client is.
-_WHO: Final = frozenset({b"authorization", b"cookie"})
+_WHO: Final = frozenset({b"authorization", b"cookie"}) | CREDENTIAL_FIELDS
 #: Fields that ask for less than the whole page.
 _PARTS: Final = frozenset({b"range", b"if-match", b"if-unmodified-since"})
 

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cachelayer import Cache, InMemoryBackend
@@ -179,6 +179,9 @@ class WsgiSite:
 @pytest.mark.parametrize("site", [AsgiSite, WsgiSite], ids=["asgi", "wsgi"])
 @settings(max_examples=200)
 @given(exchanges=st.lists(_exchanges, min_size=1, max_size=4))
+@example(
+    exchanges=[Exchange("QUERY", b"/a", b"", [(b"\xb5", b"its capital is not of Latin-1")], 200, [], b"")]
+)
 def test_no_bytes_are_a_reason_to_fail(site, store, exchanges):
     """What is first asked for is answered by the application, as it answered; afterwards too, or from the store."""
     clock = FakeClock()

@@ -144,6 +144,8 @@ def conditional(request):
 
 
 view = cached_view(ttl=60)
+
+
 def confused(request):
     """Confirm another version than the one that was asked about, as servers behind a balancer do."""
     if "HTTP_IF_NONE_MATCH" in request.META:
