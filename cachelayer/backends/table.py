@@ -418,7 +418,7 @@ class EntryTable:
             for entry in gone:
                 self._drop(entry)
 
-    def _insert(self, entry: Any, now: float) -> bool:
+    def _insert(self, entry: Any, now: float) -> bool:  # noqa: C901 - a step for each thing that may be there
         # Every write comes through here: sizes are looked up in place, since calls cost more than what they do.
         key, entries, expiry = entry.key, self._entries, self._expiry
         if expiry.next_due <= now or self._condemned or expiry.queued > self._requeue_at:

@@ -31,8 +31,8 @@ from cachelayer.backends.table import HASHES, NEVER, Entry, EntryTable, Tag, siz
 #: The sizes that are marked in the store, and those that ghosts tell of, as multiples of what it may hold.
 BELOW: Final = (0.25, 0.5)
 ABOVE: Final = (2.0, 4.0, 8.0)
-#: Ghosts that are kept: about 2 MB.
-MOST_GHOSTS: Final = 8192
+#: Ghosts that are kept: about 300 KB.
+MOST_GHOSTS: Final = 1024
 #: Seconds from one pair of looks at the order to the next, in times of what a look takes.
 REST: Final = 50.0
 #: Entries used from one look of a pair to the other: they are to be between these shares of the least store's.
@@ -40,6 +40,8 @@ _LITTLE: Final = 0.25
 _MUCH: Final = 0.75
 #: Entries that are remembered from one look to the other.
 _MOST_REMEMBERED: Final = 1024
+#: Pairs of looks below which chance would say more than they do.
+_ENOUGH: Final = 8
 #: So many stores are an occasion to look.
 _OCCASION: Final = 16
 #: Entries of the order whose sizes are looked at.
@@ -130,7 +132,8 @@ class Order:
         """Start again from zero."""
         self._before: Look | None = None
         self._until = lookups_of(self._table)
-        #: By scale: lookups that pairs stand for, and of these the hits that would have been lost.
+        #: By scale: pairs that told something, the lookups that they stand for, and the hits lost of these.
+        self._pairs = dict.fromkeys(BELOW, 0)
         self._covered, self._lost = dict.fromkeys(BELOW, 0), dict.fromkeys(BELOW, 0.0)
 
     def interrupt(self) -> None:
@@ -156,7 +159,7 @@ class Order:
 
     def lost(self, scale: float) -> float | None:
         """Return the share of lookups that would not have been hits; None where that is not known."""
-        if self._covered[scale]:
+        if self._pairs[scale] >= _ENOUGH:
             return min(1.0, self._lost[scale] / self._covered[scale])
         return 0.0 if fill_of(self._table) <= scale else None
 
@@ -185,6 +188,7 @@ class Order:
                 # What is used from below, or stored, lets what was above a place sink below it.
                 sunk = before.step * sum(then >= place for then in used) + stored
                 lost = before.step * sum(then >= max(1, place - sunk // 2) for then in used)
+                self._pairs[scale] += 1
                 self._covered[scale] += more
                 self._lost[scale] += more * min(1.0, lost / passed) if place < before.entries else 0.0
         self._until = lookups
@@ -276,7 +280,10 @@ class MissRatioCurve:
             self._order.interrupt()
 
     def read(self) -> dict[str, int]:
-        """Return the lookups, as "lookups", and by scale those that would have been hits; empty where not known."""
+        """Return the lookups, as "lookups", and by scale those that would have been hits.
+
+        A scale that nothing is known of is left out; where there was no lookup, all.
+        """
         table = self._table
         with table.lock:
             if os.getpid() != self._pid:
@@ -286,11 +293,12 @@ class MissRatioCurve:
             hits, misses = table.hit_count - self._hits, table.misses.value - self._misses
             lookups = hits + misses
             points = {"lookups": lookups, "1": hits}
-            for scale in BELOW if self._order is not None else ():
+            fewer = hits
+            for scale in reversed(BELOW):
                 lost = self._order.lost(scale) if self._order is not None else None
-                if lost is None:
-                    return {}
-                points[f"{scale:g}"] = max(0, round(hits - lookups * lost))
+                if lost is not None:
+                    # The chances of two estimates could give the smaller store more.
+                    points[f"{scale:g}"] = fewer = max(0, min(fewer, round(hits - lookups * lost)))
             found = accumulate(band.found for band in self._bands)
             # As many as the sampled were of the sampled: which they are in the mean, and are not by chance.
             truth = (table.sets - self._sets) / max(1, self._estimated_sets)

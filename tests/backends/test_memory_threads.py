@@ -10,7 +10,7 @@ import pytest
 
 from cachelayer import counters
 from cachelayer.backends.memory import InMemoryBackend
-from cachelayer.backends.table import NEVER, ObjectEntry, _size
+from cachelayer.backends.table import NEVER, ObjectEntry, size_of
 from cachelayer.counters import Counter
 from cachelayer.testing.crowds import PATIENCE, in_a_child, in_threads
 
@@ -27,7 +27,7 @@ def check_accounts(store: InMemoryBackend) -> None:
     table = store.table
     table.purge()
     entries = list(table._entries.values())
-    assert table.size == sum(map(_size, entries))
+    assert table.size == sum(map(size_of, entries))
     assert not table._condemned
     for tag in list(table._tags.values()):
         assert tag.keys == {entry.key for entry in entries if tag in getattr(entry, "tags", ())}

@@ -16,7 +16,7 @@ from cachelayer.backends.policies import POLICIES
 from cachelayer.backends.policies.arc import ARC
 from cachelayer.backends.policies.line import Line
 from cachelayer.backends.policies.s3fifo import S3FIFO
-from cachelayer.backends.table import NEVER, ObjectEntry, _size
+from cachelayer.backends.table import NEVER, ObjectEntry, size_of
 from cachelayer.errors import ConfigurationError
 from cachelayer.testing import FakeClock
 from cachelayer.testing.contract import BackendContract
@@ -299,7 +299,7 @@ def check(store: InMemoryBackend) -> None:
     table, policy = store.table, policy_of(store)
     entries = list(policy.values())
     assert len(policy) == len(entries) <= table._max_entries
-    assert table.size == sum(map(_size, entries)) <= table._max_size
+    assert table.size == sum(map(size_of, entries)) <= table._max_size
     assert all(policy.get(entry.key) is entry for entry in entries)
     if isinstance(policy, ARC):
         assert not policy._recent.keys() & policy._frequent.keys()
