@@ -35,6 +35,8 @@ Drive = Callable[[Flow[Any]], Awaitable[Any]]
 
 #: Messages by which the server takes the body from somewhere else.
 _BODY_ELSEWHERE: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
+#: For how many seconds a client may hold up those who wait for the response that it is given, at each part of it.
+STALLED: Final = 1.0
 
 
 class CacheMiddleware:
@@ -294,7 +296,9 @@ class _Forwarding:
         "_scope",
         "_send",
         "_started",
+        "_stepping",
         "_waits",
+        "_watching",
     )
 
     def __init__(  # noqa: PLR0917 - made for each miss
@@ -309,6 +313,8 @@ class _Forwarding:
         self._exchange, self._drive, self._waits = exchange, drive, waits
         self._scope, self._receive, self._send = scope, receive, send
         self._gone = self._has_body = self._started = False
+        self._stepping: asyncio.Future[None] | None = None
+        self._watching: asyncio.TimerHandle | None = None
 
     async def run(self, app: ASGIApp) -> None:
         """Call the application between the two ends of the exchange."""
@@ -366,6 +372,8 @@ class _Forwarding:
         return await (arun(flow) if self._waits else self._drive(flow))
 
     async def _end(self, error: BaseException | None) -> None:
+        if self._stepping is not None:
+            await self._stepping
         closing = self._exchange.end(self._scope, error)
         if closing is not None:
             await self._wait(closing)
@@ -396,11 +404,29 @@ class _Forwarding:
             return
         elif exchange.collecting:
             await self._collect(kind, message)
+        if self._waits and exchange.collecting and exchange.leads:
+            self._watch()
         try:
             await self._send(message)
         except BaseException:
             self._gone = True
             raise
+        finally:
+            if self._watching is not None:
+                self._watching.cancel()
+                self._watching = None
+
+    def _watch(self) -> None:
+        """See to it that a client which does not read holds up nobody but itself."""
+        self._watching = asyncio.get_running_loop().call_later(STALLED, self._step_aside)
+
+    def _step_aside(self) -> None:
+        exchange = self._exchange
+        due = exchange.step_aside()
+        if due is not None:
+            self._stepping = asyncio.ensure_future(self._wait(due))
+        elif exchange.collecting and exchange.leads:
+            self._watch()
 
     def _start(self, message: Message) -> Message:
         self._started = True

@@ -119,13 +119,15 @@ def check_app(app: object) -> None:
     remedy = (
         "pass the application itself: CacheMiddleware(app), or app.wsgi_app = CacheMiddleware(app.wsgi_app)"
     )
-    if isinstance(app, type) or not callable(app):
+    # Of classes only those are applications whose instances are what goes out (PEP 3333, "The Application Side").
+    if not callable(app) or (isinstance(app, type) and not hasattr(app, "__iter__")):
         raise OptionTypeError(f"app must be a WSGI application, not {app!r}; {remedy}")
     asgi = "; ASGI applications go into cachelayer.asgi.CacheMiddleware"
     if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
         raise OptionTypeError(f"app must be a WSGI application, but {app!r} is a coroutine function{asgi}")
     try:
-        signature = inspect.signature(app)
+        # Of the application itself: a decorator that makes one of a view keeps the view's as that which it wraps.
+        signature = inspect.signature(app, follow_wrapped=False)
     except (TypeError, ValueError):
         return  # Not every callable has one to look at.
     try:
@@ -344,7 +346,7 @@ class _Forwarding:
             self.exchange.leave(token)
 
     def start(
-        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
     ) -> Callable[[bytes], object]:
         """Be the application's start_response."""
         exchange = self.exchange
@@ -497,9 +499,7 @@ def _fetch(app: WSGIApplication, environ: WSGIEnvironment, found: Behind, condit
     head: list[ResponseHead | None] = []
     parts = _Parts(found.bound.policy.max_body_bytes)
 
-    def start(
-        status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
-    ) -> Callable[[bytes], object]:
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
         head[:] = [head_of(status, headers)]
         return parts.add
 

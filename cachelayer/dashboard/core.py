@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -42,6 +43,8 @@ from cachelayer.stats.report import RouteReport
 logger = logging.getLogger("cachelayer.dashboard")
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
+#: What stands in a relative reference with a query as it is (RFC 3986, sections 3.4 and 4.2), "%" among them.
+_IN_QUERIES: Final = "/?:@!$&'()*+,;=%"
 
 
 class Visit(msgspec.Struct, frozen=True):
@@ -217,7 +220,8 @@ class Dashboard:
         self.source.pause(label_of(form), visit.user, resume=is_resuming(form))
         back = form.get("back", "")
         # Only to the page itself, whatever a form says.
-        return Response(status=303, headers=(("Location", back if back.startswith("./?") else "./"),))
+        place = quote(back, safe=_IN_QUERIES) if back.startswith("./?") else "./"
+        return Response(status=303, headers=(("Location", place),))
 
     def _checked_form(self, visit: Visit) -> dict[str, str]:
         """Return the fields that were sent, once it is certain that the user meant it."""

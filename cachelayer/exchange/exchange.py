@@ -342,6 +342,20 @@ class Exchange(Control, eq=False):
             self.collecting, self._parts = False, []
             self._refuse(reason)
 
+    @property
+    def leads(self) -> bool:
+        """Whether others may wait for this response."""
+        return self._gate is not None
+
+    def step_aside(self) -> Flow[None] | None:
+        """Give up where others wait, since the client takes its time; return what is to be driven, or None."""
+        if self.collecting and self._gate is not None and self._gate.waiters:
+            self.give_up(Reason.INCOMPLETE)
+            due: Flow[None] | None = self.due
+            self.due = None
+            return due
+        return None
+
     def finish(self) -> Flow[None]:
         """Store the response, now that its body is whole."""
         if not self.collecting or self._admission is None:

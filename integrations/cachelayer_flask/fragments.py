@@ -101,19 +101,18 @@ class FragmentExtension(Extension):
             (),
             {},
         )
+        result = run(cache.engine.get_or_compute(lookup))
         counters = cache.functions.counters(lookup.policy.label)
-        try:
-            result = run(cache.engine.get_or_compute(lookup))
-        except _OwnVisitorsError as own:
-            counters.record(Outcome.UNCACHEABLE, seconds=0.0, reason=Reason.SESSION_COOKIE)
+        if isinstance(result.error, _OwnVisitorsError):
+            counters.record(Outcome.UNCACHEABLE, seconds=result.seconds, reason=Reason.SESSION_COOKIE)
             # Another visitor's, if this caller waited for it: it must not get that one.
-            return own.text if own.render is render else str(caller())
+            return result.error.text if result.error.render is render else str(caller())
         counters.record(result.outcome, seconds=result.seconds, reason=result.reason)
         return str(result.give())
 
 
 class _OwnVisitorsError(Exception):
-    """A fragment that has used the session, such as for a CSRF token or a message, and does not say what it varies on."""
+    """A fragment has used the session, such as for a CSRF token or a message, and does not say what it varies on."""
 
     def __init__(self, render: Callable[[], str], text: str) -> None:
         super().__init__("a fragment used the session")

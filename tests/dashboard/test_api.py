@@ -162,6 +162,17 @@ def test_pausing_by_form_returns_to_the_page_alone(asker: Asker, back: str):
     assert field(kept, "Location") == "./?window=24h"
 
 
+@pytest.mark.parametrize("back", ["./?a=1\r\nSet-Cookie: x=1", "./?window=\u4e16", './?a="<b>'], ids=ascii)
+def test_pausing_by_form_splits_no_header(asker: Asker, back: str):
+    """Whatever the form says stands in one field line, quoted [security: dashboard]."""
+    response = asker.post("/pause", {"route": "GET /search", "back": back})
+    location = dict(response.headers)["Location"]
+    assert response.status == 303
+    assert location.startswith("./?")
+    assert location.isascii()
+    assert not set(location) & set('\r\n"<> ')
+
+
 # -- bad input ----------------------------------------------------------------------------------------------------
 
 
