@@ -10,10 +10,10 @@ TYPED := cachelayer $(wildcard integrations/*/) $(wildcard tests/typing)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check bench transparency format clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 demo: .venv/.demo ## show cachelayer at work; options: ARGS=--once
 	$(BIN)/cachelayer demo $(ARGS)
@@ -32,6 +32,9 @@ check: .venv/.lint ## check format, lint, types, architecture and packaging
 bench: .venv/.bench ## run the benchmarks; replay the cache traces of a folder: TRACES=folder
 	CACHELAYER_TRACES='$(abspath $(TRACES))' $(BIN)/python -m pytest tests/benchmarks \
 	    --override-ini "python_files=bench_*.py" --override-ini "python_functions=bench_*" --timeout 0 --verbose --capture no $(ARGS)
+
+transparency: .venv/.test ## run the tests of frameworks with the middleware and without; needs network; only some: SUITES='flask falcon'
+	$(BIN)/python tools/transparency/run.py $(SUITES)
 
 format: .venv/.lint ## format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only

@@ -184,7 +184,8 @@ def check_app(app: object) -> None:
     if not callable(app) or (isinstance(app, type) and not hasattr(app, "__await__")):
         raise OptionTypeError(f"app must be an ASGI application, not {app!r}; {remedy}")
     try:
-        signature = inspect.signature(app)
+        # Of the application itself: a decorator that makes one of a view keeps the view's as that which it wraps.
+        signature = inspect.signature(app, follow_wrapped=False)
     except (TypeError, ValueError):
         return  # Not every callable has one to look at.
     try:

@@ -12,24 +12,22 @@ from xml.etree import ElementTree
 ROOT: Final = Path(__file__).resolve().parents[2]
 #: Whatever the suites' own configuration says.
 _PYTEST: Final = (
-    "-m",
-    "pytest",
-    "-q",
-    "--no-header",
-    "-p",
-    "no:cacheprovider",
-    "-o",
-    "timeout=120",
-    "--tb=no",
-)
+    "-m", "pytest", "-q", "--no-header", "--tb=no", "-rN", "-p", "no:cacheprovider", "-o", "timeout=120",
+)  # fmt: skip
 
 
-def outcomes(python: Path, source: Path, tests: str, report: Path, *, wrapped: bool) -> dict[str, str]:
+def outcomes(
+    python: Path, source: Path, tests: str, report: Path, *, wrapped: bool, collapse: bool = True
+) -> dict[str, str]:
     """Run the tests in a source distribution, with the middleware or without; return what became of each."""
     done = subprocess.run(
         [python, *_PYTEST, f"--junitxml={report}", *(("-p", "wrapping") if wrapped else ()), tests],
         cwd=source,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, Path(__file__).parent)))},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, Path(__file__).parent))),
+            **({} if collapse else {"NO_COLLAPSE": "1"}),
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -38,7 +38,7 @@ def is_alike(name: str, folder: Path) -> bool:
     python = environment(suite, folder)
     source, tests = unpacked(suite, python, folder), part or suite.tests
     without = outcomes(python, source, tests, folder / "without.xml", wrapped=False)
-    within = outcomes(python, source, tests, folder / "with.xml", wrapped=True)
+    within = outcomes(python, source, tests, folder / "with.xml", wrapped=True, collapse=suite.collapse)
     return not compared(without, within) and "passed" in within.values()
 
 

@@ -14,11 +14,14 @@ class Suite:
         release: what pip is to download.
         needs: what its tests import, beside the framework.
         tests: the folder that they are in.
+        collapse: the middleware's option. Of equal requests at the same time all but one wait for a second, which is
+            meant so; tests that count how many are in an endpoint at once go without.
     """
 
     release: str
     needs: tuple[str, ...] = ()
     tests: str = "tests"
+    collapse: bool = True
 
 
 #: What the middleware and the tests of any framework import.
@@ -37,6 +40,7 @@ SUITES: Final = {
             "opentelemetry-instrumentation-fastapi", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http",
             "sentry-sdk", "logfire", "ty", "mypy", "pytest-xdist",
         ),
+        collapse=False,
     ),
     "falcon": Suite(
         "falcon>=4.4,<4.5",

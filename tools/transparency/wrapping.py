@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 import pkgutil
 import re
 from collections import Counter
@@ -39,7 +40,7 @@ def around(app: Any, middleware: Callable[..., Any]) -> Any:
     """Return the application with the middleware around it, over a cache of its own."""
     cache = Cache()
     _caches.append(cache)
-    return middleware(app, cache=cache, cache_status=None)
+    return middleware(app, cache=cache, cache_status=None, collapse="NO_COLLAPSE" not in os.environ)
 
 
 def met(app: Any, middleware: Callable[..., Any], call: Any = None) -> Any:
