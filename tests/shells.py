@@ -112,6 +112,7 @@ def pairs(lines: Iterable[str]) -> list[tuple[str, str]]:
 
 
 #: One for all tests: making a loop, and the threads behind it, takes longer than a request.
+_of_the_parent: list[asyncio.Runner] = []
 _loop = asyncio.Runner()
 # Not Runner.close(): at exit no thread can be started any more, which it does.
 atexit.register(lambda: _loop.get_loop().close())
@@ -120,6 +121,8 @@ atexit.register(lambda: _loop.get_loop().close())
 def _start_anew() -> None:
     """Use a loop of its own in a forked child: both would wait at the same place of the system."""
     global _loop  # noqa: PLW0603 - the one for all tests
+    # Held on to: it is the parent's to close.
+    _of_the_parent.append(_loop)
     _loop = asyncio.Runner()
 
 

@@ -292,7 +292,7 @@ def update(
     """
     # Its age is what the confirmation says (section 4.2.3); it is not kept.
     ages = tuple(field for field in head.headers if field[0].lower() == b"age")
-    fields = (*updated_headers(stored.headers, _for_everyone(head.headers)), *ages)
+    fields = (*updated_headers(stored.headers, head.headers), *ages)
     whole = ResponseHead(stored.status, fields, stored.phrase)
     for_get = plan
     if plan.request.method != "GET":
@@ -311,17 +311,6 @@ def update(
         freshness if isinstance(freshness, Reason) else freshness.reason,
         not isinstance(freshness, Reason),
     )
-
-
-def _for_everyone(headers: Headers) -> Headers:
-    """Return what of a confirmation may be said to others: with a cookie it is for one client, but for its times."""
-    names = [name.lower() for name, _ in headers]
-    if b"set-cookie" not in names:
-        return headers
-    return tuple(field for field, name in zip(headers, names, strict=True) if name in _ABOUT_STORING)
-
-
-_ABOUT_STORING: Final = frozenset({b"cache-control", b"date", b"etag", b"expires", b"last-modified", b"vary"})
 
 
 def _draft(case: Exchange, sent: ResponseHead, freshness: Freshness, label: str) -> StoredResponse:

@@ -73,15 +73,6 @@ def test_a_cookie_of_a_304_is_not_taken_over():
     assert b"set-cookie" not in dict(made.response.headers)
 
 
-def test_what_comes_with_a_cookie_is_for_its_client_too():
-    """A 200 that sets one would not be stored at all; of a 304 only the times are taken over [http 7, 13]."""
-    made = updated(
-        stored(FRESH, TAG, "X-User: nobody"), "Set-Cookie: a=b", "X-User: alice", "Cache-Control: max-age=7"
-    )
-    kept = dict(made.response.headers)
-    assert (kept[b"X-User"], made.response.fresh_until) == (b"nobody", LATER + 7)
-
-
 def test_tags_add_up():
     """Those that it was stored with, and those that the application says now [http 24]."""
     plan = planned(policy=Policy(rules=(Rule(tags=("rule",)),)))
