@@ -110,10 +110,11 @@ class CacheMiddleware:
             else await drive(bound.find(request, behind=behind))
         )
         if isinstance(found, Answer):
-            # As `send_answer` does, without a call more, for most requests.
+            # As `send_answer` does, without a call more, for most requests. That no more comes is the default, but some
+            # test clients look for it.
             headers = [*found.stored, *found.added]
             await send({"type": "http.response.start", "status": found.status, "headers": headers})
-            await send({"type": "http.response.body", "body": found.body})
+            await send({"type": "http.response.body", "body": found.body, "more_body": False})
         elif isinstance(found, Exchange):
             await _Forwarding(found, drive, scope, receive, send, waits).run(self.app)
         elif isinstance(found, Behind):
@@ -160,7 +161,7 @@ async def send_answer(answer: Answer, send: Send) -> None:
     await send(
         {"type": "http.response.start", "status": answer.status, "headers": [*answer.stored, *answer.added]}
     )
-    await send({"type": "http.response.body", "body": answer.body})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
 def objection_in(scope: Scope) -> Reason | None:
