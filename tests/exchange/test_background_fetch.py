@@ -165,7 +165,7 @@ def test_a_304_has_no_length_and_no_body():
         answer = asgi(app, scope(), asked, apart=1)[1]
         assert answer[0]["status"] == 304
         assert field(answer, b"content-length") is None
-        assert answer[1:] == [{"type": "http.response.body", "body": b""}]
+        assert answer[1:] == [body(b"")]
 
 
 def test_a_session_that_a_refresh_uses_keeps_its_response_out():
