@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import httpx2 as httpx
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.dashboard.support import PURGER
 from tests.integrations.running import Running
 from tests.servers.processes import HOST, need_program
 
 #: Milliseconds that a page may take for anything.
-PATIENCE = 10_000
+PATIENCE = 20_000
 
 
 def uvicorn_site() -> Running:
@@ -35,6 +35,7 @@ def url_of(site: Running) -> str:
 def chromium() -> Iterator[Browser]:
     """Run the system's Chromium; playwright brings none."""
     path = need_program("chromium")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         # As root in a container there is no sandbox to be had.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

@@ -107,9 +107,7 @@ def test_a_purge_reaches_the_application(site: Running, browser: Browser, api: A
         expect(page.locator("#dialog .preview")).to_contain_text("removed")
         page.click("#dialog >> text=Done")
         expect(page.locator("#audit")).to_contain_text(f"route {ROUTE}")
-    assert (
-        httpx.get(f"{url_of(site)}/products/1").headers["cache-status"] == "cachelayer; fwd=uri-miss; stored"
-    )
+    assert "fwd=uri-miss" in httpx.get(f"{url_of(site)}/products/1").headers["cache-status"]
     wait_until(lambda: api.get("/audit")["audit"], "the purge is in the log")
     entry = next(one for one in api.get("/audit")["audit"] if one["action"] == "purge")
     assert (entry["what"], entry["by"], entry["soft"]) == (f"route {ROUTE}", "alice", False)
