@@ -7,8 +7,9 @@ this process's memory, and by a tag elsewhere. A prefix takes a store that can l
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -24,9 +25,6 @@ from cachelayer.http.uris import Target
 
 if TYPE_CHECKING:
     from cachelayer.cache import Cache
-
-#: What means something in a glob.
-_SPECIAL: Final = "*?["
 
 
 class Purged(msgspec.Struct, frozen=True):
@@ -148,7 +146,7 @@ def _by_url(cache: Cache, purge: Purge, target: Target) -> Flow[Purged]:
 
 
 def _by_prefix(cache: Cache, purge: Purge, prefix: str) -> Flow[Purged]:
-    pattern = "".join(f"[{char}]" if char in _SPECIAL else char for char in cache.key(prefix)) + "*"
+    pattern = glob.escape(cache.key(prefix)) + "*"
     keys: list[str] = yield Operate(cache.store, "keys", (pattern,))
     # What is under way in other processes for URLs of which nothing is stored cannot be known.
     begun = [key for key in cache.engine.flights.keys() if key.startswith(cache.key(prefix))]  # noqa: SIM118 - no dict

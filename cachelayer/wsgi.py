@@ -23,6 +23,7 @@ from cachelayer.http.bodies import MAX_CONTENT_BYTES
 from cachelayer.http.messages import FieldLines
 from cachelayer.http.plan import RELEVANT, WITH_CONTENT, needs_content
 from cachelayer.http.target import request_path
+from cachelayer.http.validation import CONDITIONS
 from cachelayer.stats import StatsSnapshot
 
 T = TypeVar("T")
@@ -157,11 +158,18 @@ class _Fields:
 
 #: The two fields that CGI, and WSGI after it, give other names.
 _UNPREFIXED: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
+
+
+def environ_key(field: bytes) -> str:
+    """Return where an environ has a field, but for the two that have other names."""
+    return "HTTP_" + field.decode("latin-1").upper().replace("-", "_")
+
+
 #: Where those fields stand that matter to a cache, but for Host, which every request has.
 _RELEVANT: Final = {
     key: name
     for name in RELEVANT - {b"host"}
-    for key in (f"HTTP_{name.decode().upper().replace('-', '_')}", name.decode().upper().replace("-", "_"))
+    for key in (environ_key(name), environ_key(name).removeprefix("HTTP_"))
     if key.startswith("HTTP_") or key in _UNPREFIXED
 }
 #: A server that has checked who it is may keep the Authorization field to itself.
@@ -274,19 +282,20 @@ def _native_again(headers: Headers) -> list[tuple[str, str]]:
     return made
 
 
-#: A request's own conditions: they are for the cache's answer, where the application is asked for its own sake.
-_CONDITIONS: Final = (
-    "HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE",
-    "HTTP_RANGE",
-)  # fmt: skip
+_CONDITIONS: Final = frozenset(map(environ_key, CONDITIONS))
 
 
-def make_conditional(environ: WSGIEnvironment, conditions: Headers) -> dict[str, Any]:
-    """Put fields in place of the request's own conditions; return what these were."""
-    own: dict[str, Any] = {key: environ.pop(key) for key in _CONDITIONS if key in environ}
-    for name, value in conditions:
-        environ["HTTP_" + name.decode("latin-1").upper().replace("-", "_")] = value.decode("latin-1")
-    return own
+def make_conditional(environ: WSGIEnvironment, conditions: Headers) -> Callable[[], None]:
+    """Put fields in place of the request's own conditions; return what undoes it."""
+    own = {key: environ.pop(key) for key in _CONDITIONS & environ.keys()}
+    environ.update((environ_key(name), value.decode("latin-1")) for name, value in conditions)
+
+    def undo() -> None:
+        for key in _CONDITIONS & environ.keys():
+            del environ[key]
+        environ.update(own)
+
+    return undo
 
 
 class _Forwarding:
@@ -295,7 +304,7 @@ class _Forwarding:
     def __init__(self, exchange: Exchange, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self.exchange, self._environ, self._start_response = exchange, environ, start_response
         self.started = False
-        self._own: dict[str, Any] | None = None
+        self._undo: Callable[[], None] | None = None
         self._again: tuple[WSGIApplication, WSGIEnvironment] | None = None
         self._write: Callable[[bytes], object] = _not_started
 
@@ -311,7 +320,7 @@ class _Forwarding:
             conditions = exchange.conditions
             if conditions is not None:
                 self._again = app, {**environ, "wsgi.input": io.BytesIO()}
-                self._own = make_conditional(environ, conditions)
+                self._undo = make_conditional(environ, conditions)
             return self._respond(app, environ)
         except BaseException as error:
             rescued = self.rescued(error)
@@ -390,11 +399,9 @@ class _Forwarding:
         closing = self.exchange.end(self._environ, error)
         if closing is not None:
             run(closing)
-        own, self._own = self._own, None
-        if own is not None:
-            for key in _CONDITIONS:
-                self._environ.pop(key, None)
-            self._environ.update(own)
+        undo, self._undo = self._undo, None
+        if undo is not None:
+            undo()
 
     def replaced(self, result: Iterable[bytes]) -> Iterable[bytes]:
         """Send what is stored in place of the application's response, which nobody reads; or ask once more."""

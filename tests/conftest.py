@@ -1,5 +1,6 @@
 """What every test runs under."""
 
+import gc
 import os
 
 import pytest
@@ -14,6 +15,12 @@ __all__ = ["memcached_pair", "memcached_server", "redis_nodes", "redis_server", 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_collection_finish() -> None:
+    """Keep thousands of collected tests out of each later look for garbage: some tests look for it often."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 from collections.abc import Iterator
 from typing import Any, Final
@@ -22,7 +23,6 @@ from cachelayer.values.compression import decompress
 from cachelayer.values.envelope import Envelope, unpack
 from cachelayer.values.numbers import EXCEPTION, RESPONSE
 
-_SPECIAL: Final = "*?["
 _KINDS: Final = {RESPONSE: "response", EXCEPTION: "exception"}
 
 
@@ -50,8 +50,7 @@ def keys(*, place: Place, pattern: str, limit: int, as_json: bool) -> None:
 def _scan(cache: Cache, pattern: str) -> Iterator[str]:
     """Return the keys of the cache's namespace, without that."""
     space = cache.key("")
-    quoted = "".join(f"[{character}]" if character in _SPECIAL else character for character in space)
-    return (key.removeprefix(space) for key in cache.backend.scan(quoted + pattern))
+    return (key.removeprefix(space) for key in cache.backend.scan(glob.escape(space) + pattern))
 
 
 @click.command()

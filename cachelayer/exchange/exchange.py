@@ -52,7 +52,7 @@ from cachelayer.http.invalidation import invalidated
 from cachelayer.http.no_vary_search import EVERYTHING
 from cachelayer.http.plan import as_get
 from cachelayer.http.uris import target_of
-from cachelayer.http.validation import can_validate, conditional_headers, head_updates, selected
+from cachelayer.http.validation import CONDITIONS, can_validate, conditional_headers, head_updates, selected
 from cachelayer.http.vary import nominate, variant_key
 from cachelayer.outcomes import Outcome
 from cachelayer.purging import forgetting
@@ -74,7 +74,6 @@ _OF_THE_REQUEST: Final = frozenset(
 )
 #: Reasons for which the next response like this one may well be stored.
 _OF_THIS_TIME: Final = frozenset({Reason.INCOMPLETE, Reason.MIN_USES})
-_CONDITIONS: Final = frozenset({b"if-none-match", b"if-modified-since", b"if-range", b"range"})
 #: How a response lands on which others wait: they look it up by themselves, and judge by their own request.
 _STORED: Final = Landed(lambda: None)
 
@@ -188,10 +187,8 @@ class Exchange(Control, eq=False):
         if get.key is None:
             return None
         self._get_plan, self.asked = get, self.bound.clock()
-        flight = self._flight = self.bound.flights.alone(self.bound.cache.key(get.key))
-        tags = self.bound.expected_tags(get)
-        self.bound.storage.watch(flight)
-        return self.bound.storage.capture(flight, tags) if tags or not self.bound.local else None
+        self._flight = self.bound.flights.alone(self.bound.cache.key(get.key))
+        return self._fence(get)
 
     def lead(self, flight: Flight) -> Flow[bool]:
         """Take the turn and the fence for a flight that is led already; False where another process has the turn."""
@@ -509,13 +506,17 @@ class Exchange(Control, eq=False):
 
     # -- inside: fences ---------------------------------------------------------------------------------------------
 
-    def _fence(self) -> Flow[Any] | None:
-        """Let the flight know what would fence it off; None where that needs no driving."""
+    def _fence(self, plan: Plan | None = None) -> Flow[Any] | None:
+        """Let the flight know what would fence it off; None where that needs no driving.
+
+        Args:
+            plan: of the request whose response will be stored; default: this one's.
+        """
         bound, flight = self.bound, self._flight
         if flight is None:
             return None
         bound.storage.watch(flight)
-        tags = bound.expected_tags(self.plan)
+        tags = bound.expected_tags(plan or self.plan)
         return bound.storage.capture(flight, tags) if tags or not bound.local else None
 
     def _late_flight(self) -> Flight | None:
@@ -780,7 +781,7 @@ class Exchange(Control, eq=False):
 
 def without_conditions(plan: Plan) -> Plan:
     """Return the plan of a request as the application sees it, without the client's conditions and Range."""
-    fields = {name: lines for name, lines in plan.fields.items() if name not in _CONDITIONS}
+    fields = {name: lines for name, lines in plan.fields.items() if name not in CONDITIONS}
     return plan if len(fields) == len(plan.fields) else msgspec.structs.replace(plan, fields=fields)
 
 

@@ -113,7 +113,7 @@ class Keeper(msgspec.Struct, eq=False):
         bound = self.bound
         names = bound.cache.tag_names(made.tags)
         if self.plan.url is not None:
-            names = (*names, bound.url_tag(self.plan.url))
+            names = (*names, bound.cache.url_tag(self.plan.url))
         return names if bound.local else (*names, bound.cache.route_tag(made.label))
 
     def _draft(self, key: str, entry: Kept, made: StoredResponse) -> Draft:

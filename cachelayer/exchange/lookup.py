@@ -186,7 +186,11 @@ class Bound:
     def expected_tags(self, plan: Plan) -> tuple[str, ...]:
         """Return the tags that the response to a request can be known to have before the application is called."""
         if not self.policy.rule_list:
-            return self.cache.own_tags if plan.url is None else (*self.cache.own_tags, self.url_tag(plan.url))
+            return (
+                self.cache.own_tags
+                if plan.url is None
+                else (*self.cache.own_tags, self.cache.url_tag(plan.url))
+            )
         rules = [plan.rule] if plan.rule is not None else []
         if self.policy.has_routes:
             rules += [rule for rule in self.policy.rule_list if rule.matches(plan.request, rule.route)]
@@ -194,11 +198,7 @@ class Bound:
         names = self.cache.tag_names(
             tuple(dict.fromkeys(tag for rule in rules for tag in rule.tags_of(path)))
         )
-        return names if plan.url is None else (*names, self.url_tag(plan.url))
-
-    def url_tag(self, url: str) -> str:
-        """Return the store's name of the tag that all entries of one URL carry whose key says more than the URL."""
-        return self.cache.url_tag(url)
+        return names if plan.url is None else (*names, self.cache.url_tag(plan.url))
 
     # -- telling ----------------------------------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ from cachelayer.http.validators import (
     strong_last_modified,
 )
 
-#: The client's own conditions. The stored response is to be validated, so they are for its answer, not for the origin.
-_CONDITIONS: Final = frozenset(
+#: A request's own conditions, and Range. A stored response is to be validated: for its answer, not the origin's.
+CONDITIONS: Final = frozenset(
     {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range", b"range"}
 )
 
@@ -51,7 +51,7 @@ def conditional_headers(request_headers: RequestHeaders, stored: tuple[StoredRes
 def unconditional(request_headers: RequestHeaders) -> Headers:
     """Return the fields of a request without its conditions and Range."""
     # To an application behind CGI or WSGI "_" and "-" are one.
-    return tuple(line for line in request_headers if line[0].lower().replace(b"_", b"-") not in _CONDITIONS)
+    return tuple(line for line in request_headers if line[0].lower().replace(b"_", b"-") not in CONDITIONS)
 
 
 def _conditions(stored: tuple[StoredResponse, ...]) -> Headers:

@@ -89,13 +89,11 @@ def copy_of(request: HttpRequest) -> HttpRequest:
 
 def make_conditional(request: HttpRequest, conditions: Headers) -> Callable[[], None]:
     """Put fields in place of the request's own conditions; return what undoes it."""
-    own = wsgi.make_conditional(request.META, conditions)
+    restore = wsgi.make_conditional(request.META, conditions)
     vars(request).pop("headers", None)
 
     def undo() -> None:
-        for name, _ in conditions:
-            request.META.pop("HTTP_" + name.decode("latin-1").upper().replace("-", "_"), None)
-        request.META.update(own)
+        restore()
         vars(request).pop("headers", None)
 
     return undo

@@ -26,7 +26,8 @@ from cachelayer.errors import CacheLayerError, ConfigurationError, OptionTypeErr
 from cachelayer.exchange import PASSED, ROUTE
 from cachelayer.functions.encoding import UnkeyableError, encode
 from cachelayer.http.keys import CREDENTIAL_FIELDS
-from cachelayer.wsgi import CacheMiddleware
+from cachelayer.http.validation import CONDITIONS
+from cachelayer.wsgi import CacheMiddleware, environ_key
 from cachelayer_flask.privacy import has_session, watch_session
 
 if TYPE_CHECKING:
@@ -38,20 +39,13 @@ _CALL: Final = "cachelayer_flask.call"
 _PROOFS: Final = (
     "HTTP_AUTHORIZATION",
     "REMOTE_USER",
-    *(f"HTTP_{name.decode().upper().replace('-', '_')}" for name in sorted(CREDENTIAL_FIELDS)),
+    *map(environ_key, sorted(CREDENTIAL_FIELDS)),
 )
 #: Options of the application that say nothing of a single view.
 _NOT_OURS: Final = frozenset({"cache", "backend", "route", "rules", "heuristic_freshness", "shadow"})
 _NOT_TAKEN: Final = ("path", "route", "enabled")
 #: A request's conditions, and what Werkzeug calls them where it remembers them.
-_CONDITIONS: Final = {
-    "HTTP_IF_MATCH": "if_match",
-    "HTTP_IF_NONE_MATCH": "if_none_match",
-    "HTTP_IF_MODIFIED_SINCE": "if_modified_since",
-    "HTTP_IF_UNMODIFIED_SINCE": "if_unmodified_since",
-    "HTTP_IF_RANGE": "if_range",
-    "HTTP_RANGE": "range",
-}
+_CONDITIONS: Final = {environ_key(name): name.decode().replace("-", "_") for name in CONDITIONS}
 
 #: The arguments of the view that is asked for, while its key is made.
 _current: ContextVar[tuple[tuple[Any, ...], dict[str, Any]]] = ContextVar("cachelayer_flask_call")

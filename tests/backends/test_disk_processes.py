@@ -89,7 +89,7 @@ def test_no_completed_write_is_lost_and_none_is_torn_when_processes_are_killed(p
     """Two writers are killed at random moments, over and over: values are whole, and none is older than told (28)."""
     source, reached = random.Random(11), {"a": 0, "b": 0}
     told: dict[str, int] = {}
-    for _ in range(12):
+    for _ in range(8):
         writers = {name: start(WRITER, path, name, reached[name]) for name in reached}
         for name, process in writers.items():
             for _ in range(source.randrange(1, 150)):
@@ -346,7 +346,7 @@ def test_an_invalidation_wins_over_a_computation_in_another_process(path: Path, 
 
 def test_processes_that_make_the_file_at_once_agree_on_it(tmp_path: Path):
     """Of processes that start together one makes the file, and none takes it for another program's (28)."""
-    for path in (tmp_path / f"round {number}" / "cache.db" for number in range(40)):
+    for path in (tmp_path / f"round {number}" / "cache.db" for number in range(15)):
 
         def work(number: int, path: Path = path) -> bool:
             with DiskBackend(path) as own:

@@ -62,6 +62,8 @@ LOCKS = {
     "the table": lambda: CACHES[0].backend.table.lock,
     "the store's computations": lambda: CACHES[1].engine.storage._computing.lock,
 }
+#: The parent goes on only when these are free again.
+WAITED_FOR = (LOCKS["the table"], LOCKS["statistics"])
 CACHES = [Cache(name="memory"), Cache(SixMethods(), name="six methods")]
 
 
@@ -76,7 +78,7 @@ def test_fork_while_another_thread_holds_a_lock(lock):
     def hold():
         with lock():
             held.set()
-            release.wait(20 if lock is not LOCKS["the table"] else 0.2)
+            release.wait(0.2 if lock in WAITED_FOR else 20)
 
     holder = Background(hold)
     assert held.wait(20)
