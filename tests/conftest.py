@@ -17,8 +17,9 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
-def pytest_collection_finish() -> None:
-    """Keep thousands of collected tests out of each later look for garbage: some tests look for it often."""
+@pytest.fixture(autouse=True, scope="module")
+def _swept() -> None:
+    """Keep what is there by now, thousands of tests among it, out of each later look for garbage: some look often."""
     gc.collect()
     gc.freeze()
 

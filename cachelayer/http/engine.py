@@ -46,7 +46,15 @@ from cachelayer.http.reasons import Reason
 from cachelayer.http.reuse import FRESH, GATEWAY_TIMEOUT, Reuse, evaluate
 from cachelayer.http.rules import Rule
 from cachelayer.http.staleness import windows
-from cachelayer.http.storing import Exchange, Freshness, content_length, exchange, is_stripped, may_store
+from cachelayer.http.storing import (
+    Exchange,
+    Freshness,
+    content_length,
+    exchange,
+    is_stripped,
+    may_store,
+    refused_at_once,
+)
 from cachelayer.http.uris import target_of
 from cachelayer.http.validation import updated_headers
 from cachelayer.http.vary import find_variant, nominate, selecting_fields, variant_key, with_variant
@@ -237,15 +245,18 @@ def admit(
     """
     if plan.key is None:
         return Admission(plan.reason or Reason.METHOD, head, bypassed=True)
-    required = plan.policy.required
-    if (
-        required
-        and said is None
-        and required.isdisjoint([name.lower() for name, _ in head.headers])
-        and plan.request.method == "GET"
-    ):
+    if said is None:
         # Most dynamic pages: nothing about them needs a closer look.
-        return Admission(Reason.NO_FRESHNESS, head)
+        required = plan.policy.required
+        if (
+            required
+            and plan.request.method == "GET"
+            and required.isdisjoint([name.lower() for name, _ in head.headers])
+        ):
+            return Admission(Reason.NO_FRESHNESS, head)
+        refused = refused_at_once(plan, head)
+        if refused is not None:
+            return Admission(refused, head)
     case = exchange(plan, head, label, request_time, response_time, said)
     freshness = may_store(case)
     if isinstance(freshness, Reason):

@@ -13,10 +13,10 @@ from typing import Final, TypeAlias
 import msgspec
 
 from cachelayer.http.age import corrected_initial_age
-from cachelayer.http.cache_control import INVALID, Directives, Invalid, of_message
+from cachelayer.http.cache_control import INVALID, Directives, Invalid, of_message, parse
 from cachelayer.http.conditional import is_etag
 from cachelayer.http.cookies import set_cookie_name
-from cachelayer.http.fields import index, well_formed
+from cachelayer.http.fields import index, lines, well_formed
 from cachelayer.http.freshness import explicit_lifetime, heuristic_lifetime
 from cachelayer.http.guards import guard
 from cachelayer.http.messages import FieldLines, Instructions, ResponseHead
@@ -143,6 +143,25 @@ def may_store(case: Exchange) -> Freshness | Reason:
     if not _well_formed(case.head):
         return Reason.MALFORMED_RESPONSE
     return freshness if freshness.seconds > 0 or _worth_keeping(case, freshness) else Reason.STALE
+
+
+def refused_at_once(plan: Plan, head: ResponseHead) -> Reason | None:
+    """Return the reason that `may_store` would find first, for most responses that are not to be stored; else None.
+
+    It asks only what can be told without a closer look: whether a plain request got an ordinary response whose own
+    Cache-Control keeps it out.
+    """
+    policy = plan.policy
+    if plan.fields or policy.rule_list or policy.targets or head.status != 200 or head.trailers:
+        return None
+    if plan.request.method != "GET":
+        return None
+    names = parse(lines(head.headers, b"cache-control")).names
+    if b"must-understand" in names:
+        return None
+    if b"no-store" in names:
+        return Reason.NO_STORE
+    return Reason.PRIVATE if b"private" in names else None
 
 
 def _worth_keeping(case: Exchange, freshness: Freshness) -> bool:

@@ -903,3 +903,17 @@ def test_book_keeping_passes_through_unseen():
     assert it.store.exists(lease_key("l"))
     assert it.backend.keys() == []
     assert BOOKKEEPING not in "".join(it.backend.scan())
+
+
+def test_what_was_missed_is_brought_soon_after_a_probe_that_failed():
+    """Who brings it looks again soon while another probes, and not after as long as a probe may hang (30)."""
+    store, clock = FailingBackend(MinimalBackend()), FakeClock()
+    backend = ResilientBackend(store, clock=clock, background=False, failures=1, probe_interval=1)
+    assert backend.get("key") is None
+    breaker = backend.core.breaker
+    assert 1 <= breaker.wait <= 1.25
+    clock.advance(2)
+    ticket = breaker.admit()
+    assert (breaker.state, breaker.wait) == (State.PROBING, 0.0)
+    breaker.failed(ticket)
+    assert 2 <= breaker.wait <= 2.5

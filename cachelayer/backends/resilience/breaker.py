@@ -111,8 +111,8 @@ class Breaker:
 
     @property
     def wait(self) -> float:
-        """Seconds until somebody may ask; 0.0 if now."""
-        return 0.0 if self.state is State.CLOSED else max(0.0, self._due - self._clock())
+        """Seconds until somebody may ask; 0.0 if now, or if a probe will tell soon."""
+        return max(0.0, self._due - self._clock()) if self.state is State.OPEN else 0.0
 
     def _admit_one(self) -> int | None:
         if self.state is State.CLOSED:
