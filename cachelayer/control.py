@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any
 
 import msgspec
@@ -34,6 +34,16 @@ class Control(msgspec.Struct, kw_only=True, eq=False):
     if_error: float | None = None
     is_general: bool = False
 
+    def enter(self) -> Token[Control | None]:
+        """Let the application say something about its response; returns what to give to `leave`."""
+        self.outer = current.get()
+        return current.set(self)
+
+    @staticmethod
+    def leave(token: Token[Control | None]) -> None:
+        """Undo `enter`."""
+        current.reset(token)
+
     def forget(self) -> None:
         """Forget what the application has said: it is asked anew."""
         self.said = self.no_store = self.kept_within = self.is_general = False
@@ -55,4 +65,16 @@ def controls_of(cache: Any) -> Iterator[Control]:
     while control is not None:
         if control.cache is cache:
             yield control
+        control = control.outer
+
+
+def keep_within(cache: Any) -> None:
+    """Have no middleware outside store the page, which a view keeps in `cache`: it would answer before the view could.
+
+    What stands between, such as a check of who asks, then runs before each hit.
+    """
+    control = current.get()
+    while control is not None:
+        control.said = control.no_store = True
+        control.kept_within = control.cache is cache
         control = control.outer

@@ -7,32 +7,34 @@
 | cachelayer.E003 | the middlewares of a pair stand the wrong way round |
 | cachelayer.E004 | one of the middlewares stands in `MIDDLEWARE` twice |
 | cachelayer.E005 | a dashboard lets strangers in (with `--deploy`) |
+| cachelayer.E006 | `CACHE_MIDDLEWARE_ALIAS` names no cache that pages can be kept in |
 | cachelayer.W001 | a middleware stands outside of the cache that had better stand inside |
 | cachelayer.W002 | responses are cached twice |
 | cachelayer.W003 | a store in memory, with several workers |
 | cachelayer.W004 | pickles in a shared store are not signed |
 | cachelayer.W005 | `TIMEOUT` is no number, and Django takes 300 for it |
+| cachelayer.W006 | one middleware of a pair stands alone, and does nothing |
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
-from cachelayer_django.cache import CacheLayerCache
-from cachelayer_django.conf import get_cache
+from cachelayer_django.conf import get_cache, get_page_caching
 from cachelayer_django.dashboard import auths_in_urls, lets_strangers_in
-from cachelayer_django.stores import address_of, store_at
+from cachelayer_django.stores import our_entries, our_stores, store_of
 
 LAYER: Final = "cachelayer_django.middleware.CacheLayerMiddleware"
 UPDATE: Final = "cachelayer_django.middleware.UpdateCacheMiddleware"
 FETCH: Final = "cachelayer_django.middleware.FetchFromCacheMiddleware"
+#: What keeps pages by Django's manners: the pair, and both in one.
+_PAGES: Final = frozenset({UPDATE, FETCH, "cachelayer_django.middleware.CacheMiddleware"})
 _DJANGOS: Final = (
     "django.middleware.cache.UpdateCacheMiddleware",
     "django.middleware.cache.FetchFromCacheMiddleware",
@@ -58,9 +60,9 @@ def check_setting(**_: Any) -> Messages:
 
 def check_caches(**_: Any) -> Messages:
     """Look at those entries of `CACHES` that are ours."""
-    for alias, given in _our_caches():
+    for alias, given in our_entries():
         try:
-            store = store_at(address_of(given.get("LOCATION", ""), given.get("OPTIONS", {})))
+            store = store_of(given)
         except ImproperlyConfigured as error:
             yield checks.Error(str(error), obj=f"CACHES[{alias!r}]", id="cachelayer.E002")
             continue
@@ -81,7 +83,7 @@ def check_caches(**_: Any) -> Messages:
 def check_middleware(**_: Any) -> Messages:
     """Look at the order of `MIDDLEWARE`."""
     names = [str(name) for name in settings.MIDDLEWARE]
-    ours = [name for name in names if name in {LAYER, UPDATE, FETCH}]
+    ours = [name for name in names if name in {LAYER, *_PAGES}]
     for name in dict.fromkeys(name for name in ours if ours.count(name) > 1):
         yield checks.Error(f"MIDDLEWARE has {name} more than once", id="cachelayer.E004")
     if UPDATE in names and FETCH in names and names.index(UPDATE) > names.index(FETCH):
@@ -90,6 +92,15 @@ def check_middleware(**_: Any) -> Messages:
             hint="Put UpdateCacheMiddleware first and FetchFromCacheMiddleware last.",
             id="cachelayer.E003",
         )
+    if (UPDATE in names) != (FETCH in names):
+        there, missing = sorted((UPDATE, FETCH), key=names.count, reverse=True)
+        yield checks.Warning(
+            f"MIDDLEWARE has {there} without {missing.rpartition('.')[2]}: nothing is cached",
+            hint=f"Add {missing}: UpdateCacheMiddleware first, and FetchFromCacheMiddleware last.",
+            id="cachelayer.W006",
+        )
+    if _PAGES.intersection(names):
+        yield from _alias()
     if len(caching := [name for name in names if name in {*ours, *_DJANGOS}]) > 1 and not _is_pair(caching):
         yield checks.Warning(
             f"MIDDLEWARE caches responses more than once: {', '.join(caching)}",
@@ -98,6 +109,13 @@ def check_middleware(**_: Any) -> Messages:
         )
     if LAYER in names:
         yield from _outside(names[: names.index(LAYER)])
+
+
+def _alias() -> Messages:
+    try:
+        get_page_caching(settings.CACHE_MIDDLEWARE_ALIAS)
+    except ImproperlyConfigured as error:
+        yield checks.Error(str(error), id="cachelayer.E006")
 
 
 def _outside(names: list[str]) -> Messages:
@@ -156,23 +174,13 @@ def _register(check: Callable[..., Messages], **how: bool) -> None:
     checks.register("cachelayer", **how)(listed)
 
 
-def _our_caches() -> Iterator[tuple[str, dict[str, Any]]]:
-    for alias, given in cast("dict[str, dict[str, Any]]", settings.CACHES).items():
-        try:
-            backend = import_string(given.get("BACKEND", ""))
-        except ImportError:
-            continue  # Django says so itself.
-        if isinstance(backend, type) and issubclass(backend, CacheLayerCache):
-            yield alias, given
-
-
 def _local_stores() -> Iterator[str]:
     """Yield the settings whose stores are this process's own."""
     try:
         if LAYER in settings.MIDDLEWARE and not get_cache().backend.shared:
             yield "CACHELAYER"
-        for alias, given in _our_caches():
-            if not store_at(address_of(given.get("LOCATION", ""), given.get("OPTIONS", {}))).backend.shared:
+        for alias, store in our_stores():
+            if not store.backend.shared:
                 yield f"CACHES[{alias!r}]"
     except ImproperlyConfigured:
         pass  # an error of its own

@@ -26,13 +26,13 @@ from cachelayer.exchange import Caching, option_names
 from cachelayer.http.cookies import ANALYTICS_COOKIES, SESSION_COOKIES
 from cachelayer.purging import Purged
 from cachelayer.values.kinds import type_of
+from cachelayer_django.stores import our_stores
 
 _CACHE_OPTIONS: Final = ("backend", "namespace")
 #: What a site can set; the route is Django's to know.
 _NAMES: Final = {name.upper(): name for name in (*_CACHE_OPTIONS, *option_names()) if name != "route"}
 
-
-#: Keeps pages by Django's manners apart from other entries of the same store.
+#: Keeps pages by Django's manners, and fragments, apart from other entries of the same store.
 _PAGES: Final = "pages"
 
 
@@ -46,6 +46,8 @@ class _Site:
         self.views: Caching | None = None
         #: For pages by Django's manners, by the alias in `CACHES`.
         self.pages: dict[str, Caching] = {}
+        #: The caches over the stores of `CACHES`.
+        self.over: dict[CacheBackend, Cache] = {}
         #: Whether tests have changed the settings since they were read.
         self.overridden = False
         #: The cache that was made of the settings, with a store that is nobody else's.
@@ -95,8 +97,37 @@ def get_page_caching(alias: str) -> Caching:
             options = _options_of_views(read_settings())
             # Django knows who a page is for by its Vary alone.
             options["ignore_cookies"] = ("*",)
-            _site.pages[alias] = Caching(cache=_page_cache(alias), **options)
+            _site.pages[alias] = Caching(
+                cache=cache_at(alias, named="CACHE_MIDDLEWARE_ALIAS, or cache=,"), **options
+            )
         return _site.pages[alias]
+
+
+def cache_at(alias: str, *, named: str) -> Cache:
+    """Return the cache over the store of an alias of `CACHES`.
+
+    Args:
+        alias: where it is "default", and no cache of ours, the site's cache takes its place.
+        named: what the alias was named by, for errors.
+
+    Raises:
+        ImproperlyConfigured: there is no such alias, or it is no cache of ours.
+    """
+    # Not at the top: caches are made when their first is asked for, and settings may be read before.
+    from cachelayer_django.cache import CacheLayerCache  # noqa: PLC0415
+
+    try:
+        found = caches[alias]
+    except InvalidCacheBackendError as error:
+        raise ImproperlyConfigured(f"{named} is {alias!r}: {error}") from error
+    if isinstance(found, CacheLayerCache):
+        return _cache_over(found.store.origin, alias)
+    if alias == DEFAULT_CACHE_ALIAS:
+        return get_cache()
+    raise ImproperlyConfigured(
+        f"{named} is {alias!r}, and CACHES[{alias!r}] is {type(found).__qualname__}: it has to be a "
+        "cachelayer_django.cache.CacheLayerCache; else take Django's own"
+    )
 
 
 def get_cache() -> Cache:
@@ -105,9 +136,15 @@ def get_cache() -> Cache:
 
 
 def get_caches() -> list[Cache]:
-    """Return the site's cache, and those that pages are kept in by Django's manners."""
+    """Return the site's cache, and those over stores of `CACHES` in which pages or fragments may be.
+
+    Of a shared one nobody knows what other processes have put there; what is in memory is known.
+    """
     with _site.lock:
-        return list(dict.fromkeys([get_cache(), *(pages.bind().cache for pages in _site.pages.values())]))
+        for alias, store in our_stores():
+            if store.backend.shared:
+                _cache_over(store.origin, alias)
+        return [get_cache(), *_site.over.values()]
 
 
 def is_outside(name: str, layer: str) -> bool:
@@ -122,7 +159,7 @@ def stats() -> StatsSnapshot:
 
 
 def invalidate_tags(*tags: str) -> int:
-    """See `cachelayer.Cache.invalidate_tags`."""
+    """See `cachelayer.Cache.invalidate_tags`; what is in the stores of `CACHES` is reached, too."""
     return sum(cache.invalidate_tags(*tags) for cache in get_caches())
 
 
@@ -224,34 +261,21 @@ def _options_of_views(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _page_cache(alias: str) -> Cache:
-    # Not at the top: caches are made when their first is asked for, and settings may be read before.
-    from cachelayer_django.cache import CacheLayerCache  # noqa: PLC0415
-
-    try:
-        found = caches[alias]
-    except InvalidCacheBackendError as error:
-        raise ImproperlyConfigured(f"CACHE_MIDDLEWARE_ALIAS, or cache=, is {alias!r}: {error}") from error
-    if isinstance(found, CacheLayerCache):
-        return Cache(found.store.origin, namespace=_PAGES, name=f"pages of {alias}")
-    if alias == DEFAULT_CACHE_ALIAS:
-        return get_cache()
-    raise ImproperlyConfigured(
-        f"CACHE_MIDDLEWARE_ALIAS, or cache=, is {alias!r}, and CACHES[{alias!r}] is {type(found).__qualname__}: "
-        f"pages are kept in a cachelayer_django.cache.CacheLayerCache; else take Django's own middleware"
-    )
+def _cache_over(store: CacheBackend, alias: str) -> Cache:
+    with _site.lock:
+        if store not in _site.over:
+            _site.over[store] = Cache(store, namespace=_PAGES, name=f"pages of {alias}")
+        return _site.over[store]
 
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "CACHELAYER":
         _site.caching, _site.views, _site.overridden = None, None, True
     if setting in {"CACHELAYER", "CACHES"}:
-        pages, _site.pages = _site.pages, {}
-        for caching in pages.values():
-            cache = caching.bind().cache
-            if cache.namespace == _PAGES:
-                # The store is not this cache's own, what it writes down is.
-                cache.recorder.close()
+        over, _site.pages, _site.over = _site.over, {}, {}
+        for cache in over.values():
+            # The store is not this cache's own, what it writes down is.
+            cache.recorder.close()
 
 
 setting_changed.connect(_forget)

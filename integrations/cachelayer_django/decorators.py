@@ -77,7 +77,7 @@ def cache_page(
         manners = Manners()
         manners.page_timeout = timeout
         manners.cache_alias, manners.key_prefix = cache or DEFAULT_CACHE_ALIAS, key_prefix or ""
-        return _around(manners.layer(), view)
+        return _around(manners.layer(is_of_view=True), view)
 
     return decorate
 

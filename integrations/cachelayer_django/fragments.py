@@ -20,7 +20,6 @@ from django.utils.safestring import SafeString, mark_safe
 import cachelayer
 from cachelayer import Cache
 from cachelayer.durations import Duration
-from cachelayer_django.conf import get_cache
 
 logger = logging.getLogger("cachelayer_django.fragments")
 
@@ -43,18 +42,19 @@ class Fragment:
     """
 
     def __init__(
-        self, name: str, render: Callable[[], str], ttl: Duration, tags: Iterable[str], request: Any
+        self, name: str, render: Callable[[], str], *, ttl: Duration, tags: Iterable[str], request: Any
     ) -> None:
         self.name, self.ttl, self.tags = name, ttl, tuple(tags)
         self._render, self._request = render, request
 
-    def find(self, vary: Iterable[Any]) -> SafeString:
-        """Return the fragment from the site's cache, or make it.
+    def find(self, cache: Cache, vary: Iterable[Any]) -> SafeString:
+        """Return the fragment from a cache, or make it.
 
         Args:
+            cache: the site's, or another one.
             vary: what it depends on beside its name, the active language and the time zone.
         """
-        function = _function(get_cache(), self.name)
+        function = _function(cache, self.name)
         try:
             html: str = function((*_surroundings(), *map(_told_apart, vary)), self)
         except _OwnVisitorsError as own:

@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from cachelayer.control import Control, current
+from cachelayer.control import Control, current, keep_within
 from cachelayer.exchange import PASSED, Behind, Caching, Exchange, Fetched
 from cachelayer.flow.steps import Compute
 from cachelayer.flows import Flow, arun, run
@@ -50,6 +50,7 @@ class Layer:
         vary: returns what responses depend on beside the request.
         declare: says what holds for every response of these views.
         amend: changes a response before it is judged; returns why it must not be stored, or None.
+        is_of_view: whether it is around a single view, whose pages are then kept by nobody outside.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class Layer:
         vary: Callable[[HttpRequest], bytes],
         declare: Declare | None = None,
         amend: Callable[[HttpRequest, HttpResponseBase], Reason | None] | None = None,
+        is_of_view: bool = False,
     ) -> None:
         self.choose, self.vary, self.declare, self.amend = choose, vary, declare, amend
+        self.is_of_view = is_of_view
 
     def serve(self, request: HttpRequest, get_response: GetResponse) -> Flow[HttpResponseBase]:
         """Answer a request from the cache, or have it answered."""
@@ -86,6 +89,8 @@ class Layer:
         if (bound.cache, None) in passed or (bound.cache, extra) in passed:
             # What that one lets through was meant to reach the views.
             return Open(self, None)
+        if self.is_of_view:
+            keep_within(bound.cache)
         asked = request_of(request, extra)
         # asgiref's until Python 3.12, whose inspect knows what Django marks.
         is_async = iscoroutinefunction(get_response)  # pyright: ignore[reportDeprecated]

@@ -48,17 +48,18 @@ class Manners:
         """The cache of that alias."""
         return caches[self.cache_alias]
 
-    def layer(self) -> Layer:
-        """Return a layer with these manners."""
+    def layer(self, *, is_of_view: bool = False) -> Layer:
+        """Return a layer with these manners, for one view or for a site."""
         return Layer(
             lambda: get_page_caching(self.cache_alias),
             vary=self._vary,
             declare=self._declare,
             amend=self._amend,
+            is_of_view=is_of_view,
         )
 
     def _vary(self, request: HttpRequest) -> bytes:
-        return b"page %b %b" % (self.key_prefix.encode().hex().encode(), surroundings())
+        return b"page|%b|%b" % (self.key_prefix.encode().hex().encode(), surroundings())
 
     def _declare(self, control: Control, request: HttpRequest) -> None:
         if self.page_timeout is not None:
@@ -98,14 +99,14 @@ def view_layer(
     listed = tuple(tags)
 
     def vary(request: HttpRequest) -> bytes:
-        return b"view " + surroundings()
+        return b"view|" + surroundings()
 
     def declare(control: Control, request: HttpRequest) -> None:
         control.said, control.ttl, control.is_general = True, seconds, True
         control.while_revalidate, control.if_error = behind, on_error
         control.tags = (*control.tags, *_made(listed, request))
 
-    return Layer(get_view_caching, vary=vary, declare=declare)
+    return Layer(get_view_caching, vary=vary, declare=declare, is_of_view=True)
 
 
 def _made(tags: Iterable[Tag], request: HttpRequest) -> Iterable[str]:

@@ -9,8 +9,9 @@ from typing import Any, Final, cast
 
 import msgspec
 from django.conf import settings
-from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache import InvalidCacheBackendError
 from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.backends.resilience import OnError, resilient
@@ -123,14 +124,28 @@ def store_at(address: Address) -> Store:
         raise InvalidCacheBackendError(f"{setting_of(address.location)}: {error}") from error
 
 
-def our_stores() -> Iterator[tuple[str, Store]]:
-    """Yield the alias and the store of each entry of `CACHES` that is ours."""
+def our_entries() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the alias and the settings of each entry of `CACHES` that is ours."""
     from cachelayer_django.cache import CacheLayerCache  # noqa: PLC0415 - which imports this
 
-    for alias in cast("dict[str, Any]", settings.CACHES):
-        cache = caches[alias]
-        if isinstance(cache, CacheLayerCache):
-            yield alias, cache.store
+    for alias, given in cast("dict[str, dict[str, Any]]", settings.CACHES).items():
+        try:
+            backend = import_string(given.get("BACKEND", ""))
+        except ImportError:
+            continue  # Django says so itself.
+        if isinstance(backend, type) and issubclass(backend, CacheLayerCache):
+            yield alias, given
+
+
+def our_stores() -> Iterator[tuple[str, Store]]:
+    """Yield the alias and the store of each entry of `CACHES` that is ours."""
+    for alias, given in our_entries():
+        yield alias, store_of(given)
+
+
+def store_of(given: dict[str, Any]) -> Store:
+    """Return the store of an entry of `CACHES`, or raise InvalidCacheBackendError."""
+    return store_at(address_of(given.get("LOCATION", ""), given.get("OPTIONS", {})))
 
 
 def setting_of(location: Any) -> str:

@@ -35,7 +35,7 @@ def request_of(request: HttpRequest, extra: bytes = b"") -> Request:
 
     Args:
         request: Django's.
-        extra: what the response depends on beside the request.
+        extra: what the response depends on beside the request; of characters that a path may have, or no rule is tried.
     """
     scope = getattr(request, "scope", None)
     if scope is not None:
@@ -51,7 +51,7 @@ def request_of(request: HttpRequest, extra: bytes = b"") -> Request:
     scheme = request.scheme or made.scheme
     if scheme == made.scheme and not extra:
         return made
-    original = b" ".join(filter(None, (made.original, extra))) or None
+    original = b"|".join(filter(None, (made.original, extra))) or None
     return msgspec.structs.replace(made, scheme=scheme, original=original)
 
 
@@ -72,7 +72,7 @@ def surroundings() -> bytes:
     """Return the active language and time zone, as far as the site has them: pages are made by them."""
     language = languages.get_language() or "" if settings.USE_I18N else ""
     zone = timezone.get_current_timezone_name() if settings.USE_TZ else ""
-    return f"language={language} zone={zone.replace('/', '.')}".encode()
+    return f"language={language}|zone={zone.replace('/', '.')}".encode()
 
 
 def copy_of(request: HttpRequest) -> HttpRequest:

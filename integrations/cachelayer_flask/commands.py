@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from typing import Any, Final
+from typing import Final
 
 import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from cachelayer import Cache, CacheLayerError, RouteStats, StatsSnapshot
+from cachelayer import Cache, CacheLayerError, StatsSnapshot
+from cachelayer.cli.show import plain
+from cachelayer.cli.telling import keys_of, tell_cleared, tell_counted, tell_purged
 from cachelayer.stats import shared_totals
 
 group: Final = AppGroup("cachelayer", help="Look into the cache, and purge it.")
@@ -26,7 +27,7 @@ def stats(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(snapshot.to_dict(), indent=2))
         return
-    _print_table([("all", snapshot.total)])
+    _print(*tell_counted("", [("all", snapshot.total)]))
     for name, store in snapshot.backends.items():
         figures = ", ".join(f"{key} {value}" for key, value in store.to_dict().items() if value is not None)
         click.echo(f"{name}: {figures}")
@@ -41,21 +42,21 @@ def routes(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({label: one.to_dict() for label, one in counted.items()}, indent=2))
         return
-    _print_table(sorted(counted.items()))
+    _print(*tell_counted("route", sorted(counted.items())))
 
 
 @group.command()
 @click.argument("pattern", default="*")
-@click.option("--limit", default=100, show_default=True, help="How many to show at most; 0 shows all.")
+@click.option("--limit", type=click.IntRange(0), default=100, show_default=True, help="0 shows all.")
 def keys(pattern: str, *, limit: int) -> None:
     """List the keys that match a glob PATTERN."""
-    cache = _cache()
-    found = cache.backend.scan(f"{cache.key('')}{pattern}" if cache.namespace else pattern)
     try:
-        for key in itertools.islice(found, limit or None):
-            click.echo(key)
+        found, more = keys_of(_cache(), pattern, limit)
     except CacheLayerError as error:
         raise click.ClickException(str(error)) from error
+    _print(*map(plain, found))
+    if more:
+        click.echo("there are more: --limit 0 shows all", err=True)
 
 
 @group.command()
@@ -72,20 +73,19 @@ def purge(*, soft: bool, dry_run: bool, **what: str | None) -> None:
         purged = _cache().purge(soft=soft, dry_run=dry_run, **what)
     except CacheLayerError as error:
         raise click.UsageError(str(error)) from error
-    count = (
-        "an unknown number of"
-        if purged.count is None
-        else f"{'' if purged.exact else 'about '}{purged.count}"
-    )
-    verb = "would purge" if dry_run else "made stale" if soft else "purged"
-    click.echo(f"{verb} {count} entries: {given[0]}")
+    _print(tell_purged(purged, given[0], soft=soft, dry_run=dry_run))
 
 
 @group.command()
 @click.confirmation_option(prompt="Remove everything that is cached?")
 def clear() -> None:
     """Remove everything."""
-    click.echo(f"removed {_cache().clear()} entries")
+    _print(tell_cleared(_cache().clear()))
+
+
+def _print(*lines: str) -> None:
+    for line in lines:
+        click.echo(line)
 
 
 def _cache() -> Cache:
@@ -110,28 +110,3 @@ def _counted() -> StatsSnapshot:
             err=True,
         )
     return shared_totals(cache)
-
-
-_COLUMNS: Final = (
-    "requests",
-    "hit_rate",
-    "coverage",
-    "hit",
-    "stale_hit",
-    "miss",
-    "collapsed",
-    "uncacheable",
-    "error",
-)
-
-
-def _print_table(rows: list[tuple[str, RouteStats]]) -> None:
-    width = max((len(label) for label, _ in rows), default=5)
-    click.echo(" ".join([f"{'route':<{width}}", *(f"{name:>{max(len(name), 6)}}" for name in _COLUMNS)]))
-    for label, one in rows:
-        cells = [f"{_text(getattr(one, name)):>{max(len(name), 6)}}" for name in _COLUMNS]
-        click.echo(" ".join([f"{label:<{width}}", *cells]))
-
-
-def _text(figure: Any) -> str:
-    return f"{figure:.0%}" if isinstance(figure, float) else str(figure)

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, cast, overload
 from flask import Blueprint, Flask, current_app, has_app_context
 
 from cachelayer import Cache, StatsSnapshot
-from cachelayer.cache import URL_VARIABLE
+from cachelayer.default import URL_VARIABLE
 from cachelayer.durations import Duration
 from cachelayer.errors import ConfigurationError, OptionTypeError
 from cachelayer.exchange import option_names

@@ -26,9 +26,10 @@ class AppFunction:
     def __init__(
         self, function: Callable[..., Any], options: dict[str, Any], choose: Callable[[], Cache]
     ) -> None:
-        # So that mistakes show at the decorator, and so that this looks like the function.
         self._options = options
-        functools.update_wrapper(self, self._decorate(function))
+        # So that mistakes show at the decorator. It is kept: those of the applications are called what it is called.
+        self._first = self._decorate(function)
+        functools.update_wrapper(self, self._first)
         self._function, self._choose = function, choose
         self._made: weakref.WeakKeyDictionary[Cache, Any] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()

@@ -23,12 +23,13 @@ from werkzeug.exceptions import HTTPException
 from cachelayer import Cache, Rule
 from cachelayer.control import controls_of
 from cachelayer.errors import CacheLayerError, ConfigurationError, OptionTypeError
-from cachelayer.exchange import PASSED, ROUTE
+from cachelayer.exchange import OBJECTION, PASSED, ROUTE
 from cachelayer.functions.encoding import UnkeyableError, encode
+from cachelayer.http import Reason
 from cachelayer.http.keys import CREDENTIAL_FIELDS
 from cachelayer.http.validation import CONDITIONS
 from cachelayer.wsgi import CacheMiddleware, environ_key
-from cachelayer_flask.privacy import has_session, watch_session
+from cachelayer_flask.privacy import Watch, has_session, watch_session
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -122,6 +123,9 @@ class CachedView:
         """Return the response to the request under way."""
         if not has_request_context():
             return self._function(*args, **kwargs)
+        if request.method not in self._rule.methods:
+            # The middleware around the application has seen it, and counts it.
+            return current_app.ensure_sync(self._function)(*args, **kwargs)
         app, cache, options = self._choose()
         middleware = self._made.get(app) or self._make(app, cache, options)
         if _current.get(None) is None:
@@ -180,7 +184,10 @@ class CachedView:
                 given = current_app.handle_http_exception(error)
             response = current_app.make_response(given)
         streams = response.is_streamed or response.direct_passthrough
-        self._say(call, uses_session=watch.used_session or (streams and has_session()))
+        if self._is_visitors_own(watch, streams=streams):
+            environ[OBJECTION] = Reason.SESSION_COOKIE
+            self._choose()[1].no_store()
+        self._tag(call)
         if streams:
             return response(environ, start_response)
         parts, status, headers = response.get_wsgi_response(environ)
@@ -191,20 +198,19 @@ class CachedView:
         start_response(status, headers)
         return body
 
-    def _say(self, call: _Call, *, uses_session: bool) -> None:
-        """Tell the cache what the view's result does not show."""
-        cache = self._choose()[1]
-        if (
-            uses_session
-            and self._key is None
-            and current_app.config["SESSION_COOKIE_NAME"] not in self._cookies
-        ):
-            cache.no_store()
+    def _is_visitors_own(self, watch: Watch, *, streams: bool) -> bool:
+        """Whether the session has a part in the response; of a stream nobody knows what it will use."""
+        uses_session = watch.used_session or (streams and has_session())
+        is_told_apart = self._key is not None or current_app.config["SESSION_COOKIE_NAME"] in self._cookies
+        return uses_session and not is_told_apart
+
+    def _tag(self, call: _Call) -> None:
+        """Give the response the tags that the view's arguments have a part in."""
         if self._templates:
             bound = self._signature.bind(*call.args, **call.kwargs)
             bound.apply_defaults()
             values = {**call.kwargs, **bound.arguments}
-            cache.tag(*(template.format_map(values) for template in self._templates))
+            self._choose()[1].tag(*(template.format_map(values) for template in self._templates))
 
     def _key_part(self, _: object) -> str | None:
         """Return what tells this response from others of the URL; None where nothing does."""

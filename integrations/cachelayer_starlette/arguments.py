@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin
 from starlette.background import BackgroundTasks
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from cachelayer.errors import ConfigurationError, KeyingError, OptionTypeError
 from cachelayer.functions.encoding import UnkeyableError, encode
@@ -52,7 +53,7 @@ class Arguments:
 
     Raises:
         ConfigurationError: `ignore` names no parameter.
-        OptionTypeError: the view has no signature that can be read, or yields.
+        OptionTypeError: the view has no signature that can be read, yields, or answers a WebSocket.
     """
 
     def __init__(self, view: Callable[..., Any], label: str, ignore: Iterable[str]) -> None:
@@ -61,6 +62,10 @@ class Arguments:
                 f"{label} yields what it answers, which cannot be kept as one value: return a StreamingResponse"
             )
         signature = _signature(view, label)
+        if _annotated(signature, WebSocket) is not None:
+            raise OptionTypeError(
+                f"{label} answers a WebSocket, which there is nothing to keep of: leave cached_view out"
+            )
         self.label = label
         returns: Any = signature.return_annotation
         #: The annotation of what it returns, or None.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import warnings
 from typing import Any, cast
 
 from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.values.codecs import ValueCodec
 from cachelayer.values.numbers import LOCAL
+from cachelayer.values.trusted import pickle_trusted, unpickle_trusted
 
 logger = logging.getLogger("cachelayer.http")
 
@@ -48,10 +48,7 @@ class ViewValues:
             return self._codec.decode(codec, data)
         if not local:
             raise DecodingError("it means something in another process only")
-        try:
-            return pickle.loads(data)  # noqa: S301 - made by `encode` in this process, and never out of it
-        except Exception as error:
-            raise DecodingError(f"a stored value does not come back: {error}") from error
+        return unpickle_trusted(data)  # made by `encode`, and never out of this process
 
     def _warn(self, error: EncodingError) -> None:
         if self._warned:
@@ -70,10 +67,9 @@ def _pickled(value: object) -> tuple[int, bytes] | None:
     if _is_of_session(value):
         return None
     try:
-        return LOCAL, pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    # A class's own __reduce__ may fail in any way; whichever way, the value cannot be kept.
-    except Exception as error:  # noqa: BLE001 - see above
-        logger.debug("%s cannot be copied: %s", type(value).__qualname__, error)
+        return LOCAL, pickle_trusted(value)
+    except EncodingError as error:
+        logger.debug("a value cannot be copied: %s", error)
         return None
 
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from cachelayer import Cache, asgi
 from cachelayer.backends.base import CacheBackend
+from cachelayer.control import keep_within
 from cachelayer.durations import Duration
 from cachelayer.errors import DecodingError, OptionTypeError
 from cachelayer.exchange import Caching, Exchange
@@ -26,7 +27,7 @@ from cachelayer_starlette.around import cache_around
 from cachelayer_starlette.labels import route_label
 from cachelayer_starlette.tags import PathTags
 from cachelayer_starlette.values import ViewValues
-from cachelayer_starlette.visits import Visit, is_modified, keep_within, status_of
+from cachelayer_starlette.visits import Visit, is_modified, status_of
 
 logger = logging.getLogger("cachelayer.http")
 

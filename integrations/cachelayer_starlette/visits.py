@@ -8,8 +8,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cachelayer import Cache
-from cachelayer.control import current
 from cachelayer.exchange import Exchange
 from cachelayer.flow.steps import Compute
 from cachelayer.flows import Flow
@@ -136,15 +134,6 @@ class Visit:
         if exchange.due is not None:
             yield from exchange.due
         return (yield from exchange.replace()) if exchange.is_replaced else None, headers
-
-
-def keep_within(cache: Cache) -> None:
-    """Have no middleware outside store the page: it would answer before the view's dependencies are asked."""
-    control = current.get()
-    while control is not None:
-        control.said = control.no_store = True
-        control.kept_within = control.cache is cache
-        control = control.outer
 
 
 def status_of(request: Request) -> int:

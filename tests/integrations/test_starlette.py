@@ -1,5 +1,7 @@
 """Starlette and FastAPI: the middleware in their own ways, and the labels of every kind of route."""
 
+import itertools
+
 import pytest
 from cachelayer_starlette import CacheMiddleware, Rule
 from fastapi import APIRouter, FastAPI
@@ -28,6 +30,18 @@ async def show(request: Request) -> JSONResponse:
 def gone(request: Request) -> PlainTextResponse:
     """Answer 404 by oneself."""
     return PlainTextResponse("no such thing", 404)
+
+
+@pytest.mark.parametrize("path", ["/fresh", "/ruled"])
+def test_rules_hold_for_an_application_below_a_prefix(path):
+    """One that a proxy strips [integrations 4]."""
+    app = FastAPI()
+    app.add_middleware(CacheMiddleware, cache=Cache(), rules=[Rule(path="/ruled", ttl=60)], default_ttl=60)
+    numbers = itertools.count(1)
+    app.get("/fresh")(lambda: next(numbers))
+    app.get("/ruled")(lambda: next(numbers))
+    client = FastAPIClient(app, root_path="/api")
+    assert [client.get(path).text for _ in range(2)] == ["1", "1"]
 
 
 class Passing:

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Any, Final
 
 from flask import Response
@@ -22,6 +21,7 @@ from cachelayer.values.numbers import LOCAL, OWN
 from cachelayer.values.serializers import unknown
 from cachelayer.values.snapshot import LoadError, Snapshot
 from cachelayer.values.tree import decode_tree, encode_tree, pack_plain, unpack_plain
+from cachelayer.values.trusted import pickle_trusted, unpickle_trusted
 from cachelayer_flask.compat.timeouts import Timeout, seconds_of
 
 
@@ -69,14 +69,14 @@ class Values:
         mark, payload = data[:1], data[1:]
         if mark == b"t":
             return decode_tree(payload)
+        if mark == b"p" and self._pickles:
+            return unpickle_trusted(payload)  # its signature has been verified
         try:
             if mark == b"r":
                 return _decode_response(payload)
             if mark == b"e":
                 return _decode_error(payload)
-            if mark == b"p" and self._pickles:
-                return pickle.loads(payload)  # noqa: S301 - its signature has been verified
-        except Exception as error:  # noqa: BLE001 - a class that has changed can fail in any way
+        except Exception as error:  # noqa: BLE001 - whatever Werkzeug makes of fields that it did not write
             raise DecodingError(f"a value that does not come back: {error!r}") from None
         raise DecodingError("a pickle, which is not read where nothing is signed")
 
@@ -85,10 +85,7 @@ class Values:
             raise EncodingError(
                 f"{error}; for a shared store set SECRET_KEY: values like this one are then pickled and signed"
             ) from None
-        try:
-            return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-        except Exception as failure:
-            raise EncodingError(f"{type(value).__qualname__} cannot be pickled: {failure}") from failure
+        return pickle_trusted(value)
 
 
 class GivenCodec:

@@ -6,7 +6,12 @@ import threading
 
 from cachelayer_django.decorators import cache_page, cached_view
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseServerError, StreamingHttpResponse
+from django.http import (
+    HttpResponse,
+    HttpResponseForbidden,
+    HttpResponseServerError,
+    StreamingHttpResponse,
+)
 from django.middleware.csrf import get_token
 from django.template import engines
 from django.template.response import TemplateResponse
@@ -45,6 +50,15 @@ def rendered(request):
     """Answer with a template that is rendered later."""
     template = engines["django"].from_string("{{ n }}")
     return TemplateResponse(request, template, {"n": lambda: next(count)})
+
+
+def guarded(view):
+    """Let those in who say so in a field, of which the page says no Vary."""
+
+    def check(request, **kwargs):
+        return view(request, **kwargs) if "X-Pass" in request.headers else HttpResponseForbidden("no")
+
+    return check
 
 
 class Broken(TemplateResponse):
@@ -189,6 +203,7 @@ urlpatterns = [
     path("page-rendered", cache_page(60)(rendered)),
     path("page-language", cache_page(60)(language)),
     path("page-session", cache_page(60)(session)),
+    path("guarded", guarded(view(number))),
     path("plain", number),
     path("plain-session", session),
     path("plain-stream", stream),

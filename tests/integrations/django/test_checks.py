@@ -14,6 +14,7 @@ LAYER, UPDATE, FETCH = (
 )
 DJANGOS = "django.middleware.cache.UpdateCacheMiddleware"
 GZIP = "django.middleware.gzip.GZipMiddleware"
+PAGES = "cachelayer_django.middleware.CacheMiddleware"
 LOCALE = "django.middleware.locale.LocaleMiddleware"
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 SHARED = {"CACHELAYER": {"BACKEND": SixMethods()}}
@@ -50,8 +51,16 @@ def caches(**settings):
         ({"MIDDLEWARE": [LAYER, DJANGOS]}, ["W002"], "more than once"),
         ({"MIDDLEWARE": [UPDATE, LAYER, FETCH]}, ["W002"], "more than once"),
         ({"MIDDLEWARE": [GZIP, LOCALE, LAYER]}, ["W001"], "GZipMiddleware before"),
+        ({"MIDDLEWARE": [LAYER, LOCALE, PAGES]}, ["W002"], "more than once"),
+        (
+            {"MIDDLEWARE": [UPDATE, LOCALE]},
+            ["W006"],
+            "UpdateCacheMiddleware without FetchFromCacheMiddleware",
+        ),
+        ({"MIDDLEWARE": [FETCH]}, ["W006"], "FetchFromCacheMiddleware without UpdateCacheMiddleware"),
+        ({"MIDDLEWARE": [PAGES], "CACHE_MIDDLEWARE_ALIAS": "nope"}, ["E006"], "ALIAS, or cache=, is 'nope'"),
     ],
-    ids=range(15),
+    ids=range(19),
 )
 def test_a_setting_that_is_wrong_is_named(settings, ids, said):
     """And those that are right are not [integrations 19]."""

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from cachelayer_django import get_cache, invalidate_tags, stats
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.template import Context, Engine, RequestContext, TemplateSyntaxError
 from django.test import RequestFactory
@@ -217,17 +218,52 @@ def test_an_error_in_a_fragment_is_the_templates(render):
         ("cachelayer 60", "takes a lifetime, a name"),
         ("cachelayer 60 tags='x'", "takes a lifetime, a name"),
         ("cachelayer 60 f tags='x' tags='y'", "takes a lifetime, a name"),
+        ("cachelayer 60 f using='x' using='y'", "takes a lifetime, a name"),
         ("cachelayer 'soon' f", "cachelayer f: the lifetime='soon'"),
         ("cachelayer missing f", "cachelayer f: the lifetime=''"),
         ("cachelayer -5 f", "cachelayer f: the lifetime=-5"),
         ("cachelayer 60 f tags=5", "tags= must be text or a list, not 5"),
+        ("cachelayer 60 f using='none'", "cachelayer f: using= is 'none'"),
+        ("cachelayer 60 f using='plain'", "CACHES\\['plain'\\] is DummyCache"),
     ],
-    ids=range(8),
+    ids=range(11),
 )
 def test_a_tag_that_cannot_work_is_a_syntax_error(render, tag, said):
     """That says what is wrong [integrations 18]."""
-    with pytest.raises(TemplateSyntaxError, match=said):
+    plain = {"plain": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+    with (
+        override_settings(CACHES={**settings.CACHES, **plain}),
+        pytest.raises(TemplateSyntaxError, match=said),
+    ):
         render("{% " + tag + " %}x{% endcachelayer %}")
+
+
+@pytest.mark.parametrize("using", ['"fragments"', "alias"], ids=["text", "variable"])
+def test_a_fragment_may_be_in_a_cache_of_caches(render, use_caches, using):
+    """It is apart from that of the same name in the site's cache, and has the same tags [integrations 18]."""
+    use_caches(default={}, fragments={"LOCATION": f"memory://#{using}"})
+    here, there = "{% cachelayer 60 f tags='t' %}", "{% cachelayer 60 f tags='t' using=" + using + " %}"
+    pages = [render(tag + "{{ n }}{% endcachelayer %}", alias="fragments") for tag in (here, there) * 2]
+    assert pages[:2] == pages[2:]
+    assert pages[0] != pages[1]
+    invalidate_tags("t")
+    assert render(there + "{{ n }}{% endcachelayer %}", alias="fragments") != pages[1]
+
+
+@pytest.mark.parametrize("location", ["redis", "memcached"], indirect=True)
+def test_what_another_process_has_put_into_a_shared_cache_is_reached_too(use_caches, location):
+    """By tags, although nothing here has looked at that cache before [integrations 19]."""
+    template = ENGINE.from_string("{% cachelayer 60 f tags='t' using='default' %}{{ n }}{% endcachelayer %}")
+
+    def render_in_new_process(n):
+        # What is known of the stores goes with the settings.
+        use_caches(default={"LOCATION": location})
+        return template.render(Context({"n": n}))
+
+    assert [render_in_new_process(n) for n in (1, 2)] == ["1", "1"]
+    use_caches(default={"LOCATION": location})
+    invalidate_tags("t")
+    assert render_in_new_process(3) == "3"
 
 
 def test_a_fragment_is_in_the_sites_own_cache(clock):

@@ -111,6 +111,15 @@ def test_a_language_is_its_visitors(site_of, order, path):
     assert all(each.is_hit for each in again)
 
 
+@pytest.mark.parametrize("order", [(LAYER, LOCALE), (LOCALE, LAYER)], ids=["inside", "outside"])
+def test_rules_hold_wherever_the_language_is_chosen(site_of, order):
+    """By the path alone [integrations 16]."""
+    browser = site_of(*order, RULES=[{"path": "/plain", "ttl": 60}, {"path": "/items/*", "enabled": False}])
+    first = browser.get("/plain").body
+    assert browser.get("/plain").body == first
+    assert not browser.get("/plain-language").is_hit
+
+
 # -- compression, conditions -------------------------------------------------------------------------------------
 
 

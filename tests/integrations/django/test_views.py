@@ -7,6 +7,7 @@ import pytest
 from cachelayer_django import get_cache, invalidate_tags, purge, stats
 from cachelayer_django.conf import get_page_caching
 from cachelayer_django.decorators import cache_page, cached_view
+from django.conf import settings as django_settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
@@ -22,6 +23,7 @@ from tests.integrations.django import site
 from tests.integrations.django.conftest import COLOURS, OURS
 from tests.shells import SixMethods
 
+LAYER = "cachelayer_django.middleware.CacheLayerMiddleware"
 LOCALE = "django.middleware.locale.LocaleMiddleware"
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
@@ -91,6 +93,44 @@ def test_tags_of_a_view_have_its_arguments(browser):
     assert browser.get("/items/5/").body != five
     invalidate_tags("items")
     assert browser.get("/items/6/").body != six
+
+
+@pytest.fixture
+def behind(browser, clock):
+    """The same client, with the middleware around the site, outside or inside of the others."""
+
+    def behind(place):
+        others = [LOCALE, SESSIONS, CSRF, MESSAGES]
+        cache = {**django_settings.CACHELAYER, "DEFAULT_TTL": 60}
+        return override_settings(
+            MIDDLEWARE=[LAYER, *others] if place == "outside" else [*others, LAYER], CACHELAYER=cache
+        )
+
+    return behind
+
+
+@pytest.mark.parametrize("place", ["outside", "inside"])
+def test_a_page_of_a_view_is_kept_once(browser, behind, place):
+    """The middleware around the site neither keeps it nor counts it, so that its tags hold [integrations 16]."""
+    with behind(place):
+        first = browser.get("/items/5/").body
+        assert browser.get("/items/5/").body == first
+        invalidate_tags("item:5")
+        assert browser.get("/items/5/").body != first
+        for _ in range(2):
+            browser.get("/sync", "post")
+        counted = stats().routes
+    items = counted["GET /items/<int:id>/"]
+    assert (items.requests, items.hit, items.miss) == (3, 1, 2)
+    assert counted["POST /sync"].bypass == 2
+
+
+def test_what_stands_above_a_view_is_asked_before_each_hit(browser, behind):
+    """Behind the middleware, too: whatever it looks at, the page itself need not show it [integrations 16]."""
+    with behind("outside"):
+        assert browser.get("/guarded", **{"X-Pass": "yes"}).status == 200
+        assert browser.get("/guarded").status == 403
+        assert browser.get("/guarded", **{"X-Pass": "yes"}).is_hit
 
 
 def test_other_methods_reach_the_view(browser):

@@ -11,12 +11,16 @@ from tests.integrations.traffic import Traffic
 from tests.servers.processes import wait_until
 from tests.servers.redis import RedisServer
 
-#: Kind of worker -> its options, how many workers there are, and how many requests at a time are sure to be served:
-#: which worker gets them is the kernel's choice.
+#: Kind of worker -> its options, how many workers there are, and how many requests at a time are sure to be served.
+#: Which worker gets them is the kernel's choice; no worker takes all of them.
 WORKERS = {
     "sync": (["--worker-class", "sync", "--workers", "4"], 4, 4),
-    "gthread": (["--worker-class", "gthread", "--workers", "2", "--threads", "16"], 2, 16),
-    "gevent": (["--worker-class", "gevent", "--workers", "2"], 2, 20),
+    "gthread": (
+        ["--worker-class", "gthread", "--workers", "2", "--threads", "16", "--worker-connections", "12"],
+        2,
+        16,
+    ),
+    "gevent": (["--worker-class", "gevent", "--workers", "2", "--worker-connections", "14"], 2, 20),
 }
 #: Seconds that a request may take while the store is away: some operations' deadlines, on a machine that is busy.
 LONGEST = 3.0

@@ -316,6 +316,19 @@ def test_without_a_word_about_it_a_session_gets_the_views_own_answer(app, cache,
     assert texts(app, "/", "/") == ["page 3"] * 2
 
 
+def test_a_method_that_is_never_cached_is_counted_once(app, cache, count):
+    """Although a view and the application around it both have a cache [integrations 12]."""
+
+    @app.route("/", methods=["GET", "POST"])
+    @cache.cached_view(ttl=60)
+    async def view():
+        return f"page {next(count)}"
+
+    client = app.test_client()
+    assert [client.post("/").text for _ in range(2)] == ["page 1", "page 2"]
+    assert cache.stats().routes["POST /"].bypass == 2
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_page_that_used_the_session_goes_to_nobody_else(app, cache, shared):
     """Whatever the options say, but for `key` [integrations 10]."""
@@ -327,7 +340,29 @@ def test_a_page_that_used_the_session_goes_to_nobody_else(app, cache, shared):
 
     names = [log_in(app, name).get("/").text for name in ("ann", "bo")]
     assert [*names, ask(app).text] == ["hello ann", "hello bo", "hello None"]
-    assert cache.stats().routes["GET /"].uncacheable == 3
+    counted = cache.stats().routes["GET /"]
+    assert (counted.uncacheable, counted.reasons) == (3, {"SESSION-COOKIE": 3})
+
+
+def test_a_stale_page_that_is_confirmed_by_use_of_the_session_is_not_kept(app, cache, clock, count):
+    """A 304 by what one visitor has in its session says nothing of the page of others [integrations 10]."""
+
+    @app.get("/")
+    @cache.cached_view(ttl=60, shared=True)
+    def view():
+        number = next(count)
+        if number > 1:
+            assert session.get("name") == "ann"
+        response = Response(f"page {number}")
+        response.set_etag("same")
+        return response.make_conditional(request)
+
+    client = log_in(app, "ann")
+    assert client.get("/").text == "page 1"
+    clock.advance(70)
+    assert client.get("/").text == "page 1"
+    client.get("/")
+    assert next(count) == 4
 
 
 def test_a_stream_with_a_session_is_not_shared(app, cache):

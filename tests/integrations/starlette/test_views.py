@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocket
 
 from cachelayer import Cache, ConfigurationError, KeyingError, OptionTypeError
 from tests.servers.processes import wait_until
@@ -630,6 +631,7 @@ def test_under_trio_a_shared_store_is_passed_by(redis_server):
 WRONG = {
     "an unknown option": (lambda: cached_view(tll=60)(_page), OptionTypeError, "tll"),
     "a class": (lambda: cached_view(int), OptionTypeError, "on a function"),
+    "a websocket": (lambda: cached_view(_talks), OptionTypeError, "leave cached_view out"),
     "a generator": (lambda: cached_view(_yields), OptionTypeError, "StreamingResponse"),
     "a bare tag": (lambda: cached_view(tags="user")(_page), OptionTypeError, "tags"),
     "a broken tag": (lambda: cached_view(tags=["user:{"])(_page), ConfigurationError, "user:{"),
@@ -647,6 +649,10 @@ WRONG = {
 
 def _yields(request):
     yield "a"
+
+
+async def _talks(websocket: WebSocket):
+    await websocket.accept()
 
 
 def _page(request):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from argparse import ArgumentParser
 from collections.abc import Iterable
@@ -12,12 +11,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from cachelayer import StatsSnapshot
+from cachelayer.cli.show import plain
+from cachelayer.cli.telling import keys_of, tell_cleared, tell_counted, tell_purged
 from cachelayer.errors import CacheLayerError
-from cachelayer.stats import RouteStats, shared_totals
+from cachelayer.stats import shared_totals
 from cachelayer_django.conf import get_cache, get_caches, purge
 from cachelayer_django.stores import our_stores
 
-_COLUMNS: Final = ("requests", "hit rate", "hit", "miss", "uncacheable", "bypass", "error")
 _OWN_MEMORY: Final = (
     "note: the cache is in each process's own memory, and this command's is empty: what a worker has, only that worker "
     "can tell or purge; take a shared store, such as redis://"
@@ -38,8 +38,8 @@ class Command(BaseCommand):
         stats.add_argument("--json", action="store_true", help="everything, as JSON")
         commands.add_parser("routes", help="what was counted, by route and function")
         keys = commands.add_parser("keys", help="the keys in the store")
-        keys.add_argument("pattern", nargs="?", help="a glob")
-        keys.add_argument("--limit", type=int, default=100, help="how many at most (100)")
+        keys.add_argument("pattern", nargs="?", default="*", help="a glob")
+        keys.add_argument("--limit", type=int, default=100, help="how many at most (100); 0 shows all")
         purging = commands.add_parser("purge", help="responses and results")
         one = purging.add_mutually_exclusive_group(required=True)
         one.add_argument("--tag", help="of functions, rules, responses and fragments")
@@ -61,12 +61,12 @@ class Command(BaseCommand):
     # -- the subcommands --------------------------------------------------------------------------------------
 
     def _stats(self, *, json: bool, **_: Any) -> None:
-        totals = {cache.name: shared_totals(cache) for cache in get_caches()}
+        totals = _totals()
         if json:
             self._print(_as_json({name: found.to_dict() for name, found in totals.items()}))
             return
-        for name, found in totals.items():
-            self._table(("cache", *_COLUMNS), [(name, *_row(found.total))])
+        self._print(*tell_counted("cache", [(name, found.total) for name, found in totals.items()]))
+        for found in totals.values():
             for store, counted in found.backends.items():
                 self._print(f"store of {store}: {counted.to_dict()}")
             if found.backend_errors:
@@ -74,31 +74,29 @@ class Command(BaseCommand):
         self._note()
 
     def _routes(self, **_: Any) -> None:
-        rows = [row for cache in get_caches() for row in _rows(shared_totals(cache))]
-        self._table(("route", *_COLUMNS), rows)
+        rows = [
+            row for found in _totals().values() for row in (*found.routes.items(), *found.functions.items())
+        ]
+        self._print(*tell_counted("route", sorted(rows)))
         self._note()
 
-    def _keys(self, *, pattern: str | None, limit: int, **_: Any) -> None:
-        found = list(itertools.islice(get_cache().store.scan(pattern), limit + 1))
-        for key in found[:limit]:
-            self._print(key)
-        if len(found) > limit:
-            self._print(f"and more: --limit {limit}")
+    def _keys(self, *, pattern: str, limit: int, **_: Any) -> None:
+        found, more = keys_of(get_cache(), pattern, max(limit, 0))
+        self._print(*map(plain, found))
+        if more:
+            self.stderr.write("there are more: --limit 0 shows all")
         self._note()
 
     def _purge(self, *, soft: bool, dry_run: bool, **what: Any) -> None:
         wanted = {name: what[name] for name in ("tag", "url", "route", "prefix") if what[name] is not None}
         done = purge(**wanted, soft=soft, dry_run=dry_run)
-        verb = "would purge" if done.dry_run else "purged"
-        count = (
-            "what there is: the store cannot tell how much" if done.count is None else f"{done.count} entries"
-        )
-        self._print(f"{verb} {count}{'' if done.exact or done.count is None else ', more or less'}")
+        for kind, value in wanted.items():
+            self._print(tell_purged(done, f"{kind} {value}", soft=soft, dry_run=dry_run))
         self._note()
 
     def _clear(self, **_: Any) -> None:
         for cache in get_caches():
-            self._print(f"{cache.name}: removed {cache.clear()} entries")
+            self._print(f"{cache.name}: {tell_cleared(cache.clear())}")
         self._note()
 
     def _doctor(self, **_: Any) -> None:
@@ -116,34 +114,26 @@ class Command(BaseCommand):
 
     # -- printing ---------------------------------------------------------------------------------------------
 
-    def _print(self, text: str) -> None:
-        self.stdout.write(text)
+    def _print(self, *lines: str) -> None:
+        for line in lines:
+            self.stdout.write(line)
 
     def _note(self) -> None:
         if not get_cache().backend.shared:
             self.stderr.write(_OWN_MEMORY)
 
-    def _table(self, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-        table = [head, *rows]
-        first = max(len(row[0]) for row in table)
-        for name, *figures in table:
-            self._print(f"{name:<{first}}  " + "  ".join(f"{figure:>11}" for figure in figures))
+
+def _totals() -> dict[str, StatsSnapshot]:
+    """Return what was counted by each cache's name; of those over `CACHES` only where anything was."""
+    totals = {cache: shared_totals(cache) for cache in get_caches()}
+    site = get_cache()
+    return {cache.name: found for cache, found in totals.items() if cache is site or found.total.requests}
 
 
 def _named_backends() -> Iterable[tuple[str, Any]]:
     yield "CACHELAYER", get_cache().backend
     for alias, store in our_stores():
         yield f"CACHES[{alias!r}]", store.origin
-
-
-def _rows(found: StatsSnapshot) -> Iterable[tuple[str, ...]]:
-    for label, counted in sorted((*found.routes.items(), *found.functions.items())):
-        yield label, *_row(counted)
-
-
-def _row(counted: RouteStats) -> tuple[str, ...]:
-    figures = (counted.hit, counted.miss, counted.uncacheable, counted.bypass, counted.error)
-    return str(counted.requests), f"{counted.hit_rate:.0%}", *map(str, figures)
 
 
 def _as_json(found: Any) -> str:
