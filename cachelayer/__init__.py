@@ -3,8 +3,9 @@
 from cachelayer.backends.base import CacheBackend, CacheEntry, CacheStats
 from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.url import backend_from_url
-from cachelayer.cache import Cache, configure, default_cache
+from cachelayer.cache import Cache
 from cachelayer.context import bypass, deferred_invalidation
+from cachelayer.default import configure, default_cache
 from cachelayer.errors import (
     BackendClosedError,
     BackendError,

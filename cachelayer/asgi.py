@@ -15,7 +15,20 @@ from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
-from cachelayer.exchange import PASSED, Behind, Caching, Exchange, Fetched, Options, Route, ShadowReport
+from cachelayer.exchange import (
+    EXAMINED,
+    PASSED,
+    Behind,
+    Caching,
+    Exchange,
+    Fetched,
+    Options,
+    Passing,
+    Route,
+    ShadowReport,
+    Target,
+)
+from cachelayer.exchange.turn import STALLED
 from cachelayer.flows import Flow, arun, run
 from cachelayer.http import Answer, Headers, Reason, Request, ResponseHead, Rule
 from cachelayer.http.bodies import MAX_CONTENT_BYTES
@@ -35,8 +48,6 @@ Drive = Callable[[Flow[Any]], Awaitable[Any]]
 
 #: Messages by which the server takes the body from somewhere else.
 _BODY_ELSEWHERE: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
-#: For how many seconds a client may hold up those who wait for the response that it is given, at each part of it.
-STALLED: Final = 1.0
 
 
 class CacheMiddleware:
@@ -100,6 +111,13 @@ class CacheMiddleware:
             # Outside is another one over the same cache: what it lets through was meant to reach the application.
             await self.app(scope, receive, send)
             return
+        if bound.passing and (target := target_of(scope)) is not None:
+            # The application may change its scope before a closer look is taken.
+            asked = functools.partial(request_of, {**scope, "headers": [*scope["headers"]]})
+            passing = bound.let_through(target, asked)
+            if passing is not None:
+                await _Passing(passing, drive, scope, receive, send, waits, target).run(self.app)
+                return
         request = request_of(scope)
         if request.method in WITH_CONTENT and needs_content(request, bound.policy):
             request, receive = await with_content(request, receive)
@@ -116,7 +134,8 @@ class CacheMiddleware:
             await send({"type": "http.response.start", "status": found.status, "headers": headers})
             await send({"type": "http.response.body", "body": found.body, "more_body": False})
         elif isinstance(found, Exchange):
-            await _Forwarding(found, drive, scope, receive, send, waits).run(self.app)
+            target = target_of(scope) if bound.may_pass else None
+            await _Forwarding(found, drive, scope, receive, send, waits, target).run(self.app)
         elif isinstance(found, Behind):
             await arun(found.begin(functools.partial(_fetch, self.app, dict(scope), found)))
             await send_answer(found.answer, send)
@@ -216,7 +235,8 @@ def request_of(scope: Scope) -> Request:
     root = scope.get("root_path")
     if root and not decoded.startswith(root):
         # The server has taken the prefix off the path, and the application answers by both.
-        original = b"%s %s" % (original or b"", root.encode("utf-8", "surrogatepass"))
+        # Without a space, which would be one of those characters that keep rules from matching.
+        original = b"%s|%s" % (original or b"", root.encode("utf-8", "surrogatepass"))
     # Most servers give Host first; of the others the engine finds it before it looks at this.
     host = None if headers and headers[0][0] == b"host" else _host(scope)
     query = scope.get("query_string") or b""
@@ -224,6 +244,26 @@ def request_of(scope: Scope) -> Request:
         # Whoever was recognised further out is guarded like one who sends Authorization, whatever it was known by.
         headers += ((b"authorization", b""),)
     return Request(scope["method"], scope.get("scheme") or "http", path, query, headers, host, original)
+
+
+def target_of(scope: Scope) -> Target | None:
+    """Return what a GET asks for, as far as it is told from others that are let through; None: look closer."""
+    headers = scope["headers"]
+    if (
+        scope["method"] != "GET"
+        or headers.__class__ is not list
+        or not headers
+        or headers[0].__class__ not in _PAIRS
+        or "user" in scope
+    ):
+        return None
+    if headers[0][0] != b"host" or not EXAMINED.isdisjoint([name for name, _ in headers]):
+        return None
+    query, raw = scope.get("query_string") or b"", scope.get("raw_path") or b""
+    return scope.get("scheme") or "", headers[0][1], scope["path"], raw, query
+
+
+_PAIRS: Final = frozenset({tuple, list})
 
 
 def _host(scope: Scope) -> bytes:
@@ -299,6 +339,7 @@ class _Forwarding:
         "_send",
         "_started",
         "_stepping",
+        "_target",
         "_waits",
         "_watching",
     )
@@ -311,10 +352,12 @@ class _Forwarding:
         receive: Receive,
         send: Send,
         waits: bool,
+        target: Target | None,
     ) -> None:
         self._exchange, self._drive, self._waits = exchange, drive, waits
         self._scope, self._receive, self._send = scope, receive, send
         self._gone = self._has_body = self._started = False
+        self._target = target
         self._stepping: asyncio.Future[None] | None = None
         self._watching: asyncio.TimerHandle | None = None
 
@@ -325,7 +368,7 @@ class _Forwarding:
         try:
             if exchange.plan.key is not None:
                 await self._ask(app)
-            elif exchange.plan.reason is Reason.METHOD:
+            elif exchange.may_change:
                 fencing = exchange.prepare()
                 if fencing is not None:
                     await self._drive(fencing)
@@ -333,9 +376,13 @@ class _Forwarding:
             else:
                 await app(scope, self._receive, self._send)
         except BaseException as error:
-            await self._end(None if self._gone else error)
+            await self.end(error)
             raise
-        await self._end(None)
+        await self.end(None)
+
+    def is_late(self, *, gone: bool, has_body: bool) -> None:
+        """Take note of what happened before."""
+        self._gone, self._has_body = gone, has_body
 
     async def _ask(self, app: ASGIApp) -> None:
         exchange, scope = self._exchange, self._scope
@@ -373,10 +420,11 @@ class _Forwarding:
         """Drive a flow that may wait."""
         return await (arun(flow) if self._waits else self._drive(flow))
 
-    async def _end(self, error: BaseException | None) -> None:
+    async def end(self, error: BaseException | None) -> None:
+        """Note that this request is over; that a client has gone is no error of the application's."""
         if self._stepping is not None:
             await self._stepping
-        closing = self._exchange.end(self._scope, error)
+        closing = self._exchange.end(self._scope, None if self._gone else error)
         if closing is not None:
             await self._wait(closing)
 
@@ -436,19 +484,120 @@ class _Forwarding:
         if given.__class__ is not list and isinstance(given, Iterator):
             message = {**message, "headers": list(given)}
         objection = Reason.BODY if self._has_body else objection_in(self._scope)
-        headers = self._exchange.start(head_of(message), self._scope, objection)
+        exchange = self._exchange
+        headers = exchange.start(head_of(message), self._scope, objection)
+        if self._target is not None:
+            exchange.bound.note_passing(exchange, self._target)
         return message if headers is None else {**message, "headers": [*headers]}
 
     async def _collect(self, kind: str, message: Message) -> None:
         exchange = self._exchange
         if kind == "http.response.body":
             exchange.feed(message.get("body") or b"")
+            if not exchange.collecting and exchange.due is not None:
+                # Too long: others need not wait for the rest of it.
+                await self._wait(exchange.due)
             if not message.get("more_body", False):
                 if self._gone:
                     exchange.give_up(Reason.INCOMPLETE)
                 await self._drive(exchange.finish())
         elif kind in _BODY_ELSEWHERE:
             exchange.give_up(Reason.SENT_AS_FILE)
+
+
+class _Passing:
+    """One request that is let through, with a glance at its response."""
+
+    __slots__ = (
+        "_drive",
+        "_forwarding",
+        "_gone",
+        "_has_body",
+        "_passing",
+        "_receive",
+        "_scope",
+        "_send",
+        "_target",
+        "_waits",
+    )
+
+    def __init__(  # noqa: PLR0917 - made for each of them
+        self,
+        passing: Passing,
+        drive: Drive,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        waits: bool,
+        target: Target,
+    ) -> None:
+        self._passing, self._drive, self._waits, self._target = passing, drive, waits, target
+        self._scope, self._receive, self._send = scope, receive, send
+        self._gone = self._has_body = False
+        #: Once it takes a closer look.
+        self._forwarding: _Forwarding | None = None
+
+    async def run(self, app: ASGIApp) -> None:
+        """Call the application."""
+        passing, scope = self._passing, self._scope
+        scope[PASSED] = (*scope.get(PASSED, ()), passing.bound.cache)
+        token = passing.enter()
+        try:
+            await app(scope, self.receive, self.send)
+        except BaseException as error:
+            await self._end(error)
+            raise
+        else:
+            await self._end(None)
+        finally:
+            passing.leave(token)
+
+    async def receive(self) -> Message:
+        """Receive for the application."""
+        if self._forwarding is not None:
+            return await self._forwarding.receive()
+        message = await self._receive()
+        self._gone = self._gone or message["type"] == "http.disconnect"
+        self._has_body = self._has_body or bool(message.get("body"))
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send for the application."""
+        if self._forwarding is None and message["type"] == "http.response.start":
+            added = self._added(message)
+            if added is not None:
+                message = {**message, "headers": [*message["headers"], *added]} if added else message
+            else:
+                self._take_up()
+        if self._forwarding is not None:
+            await self._forwarding.send(message)
+            return
+        try:
+            await self._send(message)
+        except BaseException:
+            self._gone = True
+            raise
+
+    def _added(self, message: Message) -> Headers | None:
+        """Return what is added to the fields of a response that is let through; None: it needs a closer look."""
+        if self._has_body or message.get("headers").__class__ not in _PAIRS:
+            return None
+        if "session" in self._scope and objection_in(self._scope) is not None:
+            return None
+        return self._passing.start(head_of(message), self._scope)
+
+    def _take_up(self) -> _Forwarding:
+        exchange = self._passing.take_up()
+        forwarding = _Forwarding(
+            exchange, self._drive, self._scope, self._receive, self._send, self._waits, self._target
+        )
+        forwarding.is_late(gone=self._gone, has_body=self._has_body)
+        self._forwarding = forwarding
+        return forwarding
+
+    async def _end(self, error: BaseException | None) -> None:
+        if self._passing.reason is None or self._forwarding is not None:
+            await (self._forwarding or self._take_up()).end(error)
 
 
 class _Emptied:

@@ -1,4 +1,4 @@
-"""The facade: a backend with its engine, tags, listeners and statistics; and the process's default."""
+"""The facade: a backend with its engine, tags, listeners and statistics."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import hashlib
 import logging
 import os
 import weakref
-from collections.abc import Callable, Generator, Iterable
-from contextlib import ExitStack, contextmanager
-from typing import Any, Final, Protocol
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final
 
 import msgspec
 
 from cachelayer.backends.base import CacheBackend, CacheStats
 from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.resilience import Health, OnError, ResilientBackend, resilient
-from cachelayer.backends.table import ObjectEntry
+from cachelayer.backends.table_entries import ObjectEntry
 from cachelayer.backends.tiered import TieredBackend
 from cachelayer.backends.url import backend_from_url
+from cachelayer.changes import changing_cache, unbound
 from cachelayer.clock import Clock, system_clock
 from cachelayer.context import defer
 from cachelayer.control import controls_of
@@ -28,7 +29,6 @@ from cachelayer.events import CacheEvent, EventKind, Listener, Listeners
 from cachelayer.flow.compute import Engine
 from cachelayer.flow.lookups import TAG
 from cachelayer.flows import Flow, arun, run
-from cachelayer.forks import ProcessLock
 from cachelayer.http import Policy
 from cachelayer.purging import Purge, Purged, purging
 from cachelayer.searches import Searches
@@ -42,9 +42,6 @@ from cachelayer.stats.snapshots import total_of
 from cachelayer.values.sealing import Keys, Sealing
 
 logger = logging.getLogger("cachelayer.cache")
-
-#: The environment variable that names the default cache's backend by URL.
-URL_VARIABLE: Final = "CACHELAYER_URL"
 
 _LONGEST_TAG: Final = 200
 #: What a purge may be by.
@@ -243,7 +240,7 @@ class Cache:
     def heed_pauses(self, labels: frozenset[str]) -> None:
         """Go without the cache for these labels from now on, and for no others."""
         if labels != self.paused:
-            with _lock, _unbound(self._on_change):
+            with changing_cache, unbound(self._on_change):
                 self.paused = labels
 
     def _change_pause(self, route: str, *, paused: bool) -> None:
@@ -528,111 +525,6 @@ def _guarded(
     return guards[0], store
 
 
-# -- the process's default ----------------------------------------------------------------------------------------
-
-
-class User(Protocol):
-    """What is bound to a cache at its first use: a function, a middleware."""
-
-    def unbind(self) -> None:
-        """Be bound anew at the next use. Called with `changing_cache` held, so it takes no other lock."""
-
-
-#: Guards what the default cache is, what each cache is made of, and who is bound to it.
-changing_cache: Final = ProcessLock()
-_lock = changing_cache
-_default: Cache | None = None
-_used = False
-#: Puts a new default cache over another store at once; None but in `default_over_another_store`.
-_instead: Callable[[Cache], object] | None = None
-#: Those that named no cache and are bound to the default.
-_followers: weakref.WeakSet[User] = weakref.WeakSet()
-#: Those that a change under way has yet to unbind, for a child that is forked in the middle of it.
-_unbinding: list[User] = []
-
-
-def configure(
-    backend_or_url: CacheBackend | str | None = None, *, replace: bool = False, **options: Any
-) -> Cache:
-    """Make the cache that functions and middlewares use when they name none.
-
-    Args:
-        backend_or_url: the store; None takes the environment's `CACHELAYER_URL`, else memory.
-        replace: allow it although the default cache has been used: those who use it go over to the new one with
-            their next call. What is under way ends in the old one.
-        options: as `Cache` takes them.
-
-    Raises:
-        ConfigurationError: the default cache is in use, or an option cannot work.
-    """
-    global _default, _used
-    with _lock:
-        if _used and not replace:
-            raise ConfigurationError(
-                "the default cache is in use already: call configure() before anything is cached, or pass replace=True"
-            )
-        made = Cache(backend_or_url or os.environ.get(URL_VARIABLE), **options)
-        if _instead is not None:
-            _instead(made)
-        with _unbound(_followers):
-            _default, _used = made, False
-        return made
-
-
-def default_cache() -> Cache:
-    """Return the process's default cache, made at first use from `CACHELAYER_URL`, or in memory."""
-    global _default, _used  # noqa: PLW0603 - the process's one default
-    with _lock:
-        if _default is None:
-            _default = Cache(os.environ.get(URL_VARIABLE) or None)
-        _used = True
-        return _default
-
-
-def choose_cache(cache: Cache | None, backend: CacheBackend | str | None) -> Callable[[], Cache]:
-    """Return what gives the cache for these two options, at first use.
-
-    Raises:
-        ConfigurationError: both are given.
-        OptionTypeError: either is of the wrong type.
-    """
-    if cache is not None and backend is not None:
-        raise ConfigurationError("cache= and backend= exclude each other: pass Cache(backend) as cache=")
-    if cache is not None:
-        if not isinstance(cache, Cache):
-            raise OptionTypeError(
-                f"cache must be a Cache, not {type(cache).__name__}: pass stores as backend="
-            )
-        return lambda: cache
-    if backend is not None:
-        made = cache_over(backend)
-        return lambda: made
-    return default_cache
-
-
-_over: weakref.WeakValueDictionary[int, Cache] = weakref.WeakValueDictionary()
-
-
-def cache_over(backend: CacheBackend | str) -> Cache:
-    """Return the cache that all who name this very backend share, so that they count together."""
-    if isinstance(backend, str):
-        return Cache(backend)
-    # The cache keeps the backend alive, also while another one stands in for it: nothing else can have its id.
-    made = _over.get(id(backend))
-    if made is None:
-        made = _over[id(backend)] = Cache(backend)
-    return made
-
-
-# -- changes under way --------------------------------------------------------------------------------------------
-
-
-def follow_default(user: User, choose: Callable[[], Cache]) -> None:
-    """Let `user` be unbound when the default cache is exchanged, if that is what it chose; held weakly."""
-    if choose is default_cache:
-        _followers.add(user)
-
-
 @contextmanager
 def over_another_store(cache: Cache, backend: CacheBackend) -> Generator[Cache]:
     """Let `cache` be over `backend` until the end of the block, for everybody who holds it or is bound to it.
@@ -649,49 +541,6 @@ def over_another_store(cache: Cache, backend: CacheBackend) -> Generator[Cache]:
         _become(cache, own)
 
 
-@contextmanager
-def default_over_another_store(backend: CacheBackend) -> Generator[Cache]:
-    """Let the process's default cache be over `backend` until the end of the block, and a later one's too.
-
-    A default that `configure()` makes in the block is over `backend` at once, and over its own store after the
-    block. It stays the default if there was none before the block; else the former one is back.
-    """
-    global _default, _used, _instead  # noqa: PLW0603 - the process's one default
-    with ExitStack() as stack:
-        with _lock:
-            former, was_used, outer = _default, _used, _instead
-            if former is None:
-                mine = _default = Cache(backend)
-            else:
-                mine = stack.enter_context(over_another_store(former, backend))
-            _instead = lambda made: stack.enter_context(over_another_store(made, backend))  # noqa: E731
-            _used = False
-        try:
-            yield mine
-        finally:
-            with _lock, _unbound(_followers):
-                _instead = outer
-                if former is not None or _default is mine:
-                    _default, _used = former, was_used
-
-
 def _become(cache: Cache, state: dict[str, Any]) -> None:
-    with _lock, _unbound(cache._on_change):  # pyright: ignore[reportPrivateUsage] # this module's own
+    with changing_cache, unbound(cache._on_change):  # pyright: ignore[reportPrivateUsage] # this module's own
         vars(cache).update(state)
-
-
-@contextmanager
-def _unbound(users: Iterable[User]) -> Generator[None]:
-    """Unbind `users` after the block, in a child that is forked meanwhile too."""
-    _unbinding[:] = users
-    yield
-    _unbind()
-
-
-def _unbind() -> None:
-    for user in _unbinding:
-        user.unbind()
-    _unbinding.clear()
-
-
-os.register_at_fork(after_in_child=_unbind)

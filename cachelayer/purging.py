@@ -8,7 +8,7 @@ this process's memory, and by a tag elsewhere. A prefix takes a store that can l
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,8 +16,10 @@ import msgspec
 
 from cachelayer.backends.operate import Operate
 from cachelayer.errors import ConfigurationError, DecodingError, OptionTypeError
+from cachelayer.flow.envelopes import Found
+from cachelayer.flow.objects import LocalEntry, ObjectStorage
+from cachelayer.flow.records import Draft, Record
 from cachelayer.flow.responses import RESPONSES
-from cachelayer.flow.storage import Draft, Found, LocalEntry, ObjectStorage, Record
 from cachelayer.flows import Flow
 from cachelayer.http import PartialResponse, Request, StoredResponse, VariantIndex, plan_lookup
 from cachelayer.http.keys import PLAIN_LENGTH, normalised_host, plain_key, primary_key
@@ -120,8 +122,10 @@ def keys_of(cache: Cache, target: Target) -> tuple[str, ...]:
         plan = plan_lookup(request, policy)
         found += [plan.url, plan.key]
         if name is not None:
-            # A rule may want more of a request than its URL; what it makes of that is known all the same.
-            found.append(primary_key(request, name, plan.rule))
+            # A rule may want more of a request than its URL; what it makes of that is known all the same. And it may
+            # be for requests with content alone.
+            asked = (msgspec.structs.replace(request, method=method) for method in ("GET", "QUERY", "POST"))
+            found += [primary_key(request, name, policy.rule_for(one)) for one in asked]
     return tuple(dict.fromkeys(key for key in found if key is not None))
 
 
@@ -139,8 +143,9 @@ def forgetting(cache: Cache, targets: Iterable[Target], tags: tuple[str, ...] = 
 
 def _by_url(cache: Cache, purge: Purge, target: Target) -> Flow[Purged]:
     keys = keys_of(cache, target)
-    one_by_one = yield from _by_keys(cache, purge, tuple(map(cache.key, keys)))
-    beside = yield from _by_names(cache, purge, tuple(map(cache.url_tag, keys)))
+    counted = set[str]()
+    one_by_one = yield from _by_keys(cache, purge, tuple(map(cache.key, keys)), counted)
+    beside = yield from _by_names(cache, purge, tuple(map(cache.url_tag, keys)), counted)
     count = (one_by_one.count or 0) + (beside.count or 0)
     return Purged(count, beside.count is not None, purge.dry_run)
 
@@ -168,9 +173,9 @@ def _by_route(cache: Cache, purge: Purge, route: str) -> Flow[Purged]:
     return Purged((responses.count or 0) + (calls.count or 0), exact=True, dry_run=purge.dry_run)
 
 
-def _by_keys(cache: Cache, purge: Purge, keys: Iterable[str]) -> Flow[Purged]:
-    """Purge what is under these keys of the store, and the variants behind them."""
-    storage, count, seen = cache.engine.storage, 0, set[str]()
+def _by_keys(cache: Cache, purge: Purge, keys: Iterable[str], seen: set[str] | None = None) -> Flow[Purged]:
+    """Purge what is under these keys of the store, and the variants behind them; `seen` gets all of those keys."""
+    storage, count, seen = cache.engine.storage, 0, set[str]() if seen is None else seen
     waiting = list(keys)
     while waiting:
         key = waiting.pop()
@@ -185,7 +190,8 @@ def _by_keys(cache: Cache, purge: Purge, keys: Iterable[str]) -> Flow[Purged]:
             count += 1
         if purge.dry_run:
             continue
-        if not purge.soft:
+        if not purge.soft or isinstance(entry, PartialResponse):
+            # Parts that are stale are of no use to anybody.
             yield from storage.remove(key)
             continue
         yield from storage.fence_off(key)
@@ -194,13 +200,18 @@ def _by_keys(cache: Cache, purge: Purge, keys: Iterable[str]) -> Flow[Purged]:
     return Purged(count, exact=True, dry_run=purge.dry_run)
 
 
-def _by_names(cache: Cache, purge: Purge, names: tuple[str, ...]) -> Flow[Purged]:
-    """Purge what carries these tags, by the store's names of them."""
+def _by_names(
+    cache: Cache, purge: Purge, names: tuple[str, ...], counted: Collection[str] = ()
+) -> Flow[Purged]:
+    """Purge what carries these tags, by the store's names of them; what is under the keys in `counted` is counted."""
     storage = cache.engine.storage
     count: int | None = None
     if isinstance(storage, ObjectStorage):
         found = {entry.key: entry for name in names for entry in storage.table.under(name)}
-        count = sum(not isinstance(getattr(entry, "payload", None), VariantIndex) for entry in found.values())
+        count = sum(
+            key not in counted and not isinstance(getattr(entry, "payload", None), VariantIndex)
+            for key, entry in found.items()
+        )
     if not purge.dry_run:
         yield from cache.engine.invalidate_tags(names, soft=purge.soft)
     return Purged(count, exact=count is not None, dry_run=purge.dry_run)
@@ -222,7 +233,9 @@ def _key_prefix(prefix: str) -> str:
 
 
 def _label(entry: Any) -> str | None:
-    return getattr(entry.payload, "label", None) if isinstance(entry, LocalEntry) else None
+    payload = entry.payload if isinstance(entry, LocalEntry) else None
+    response = payload.response if isinstance(payload, PartialResponse) else payload
+    return getattr(response, "label", None)
 
 
 def _response(record: Record) -> Any:

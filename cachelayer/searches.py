@@ -46,6 +46,7 @@ class Searches:
         """Return the request with the query that all equivalent ones have: it is only for the key."""
         place = target_of(request) if request.query else None
         variance = None if place is None else self.known.get((place.origin, place.path))
-        if variance is None:
+        query = None if variance is None else canonical_query(request.query, variance)
+        if query is None or query == request.query:
             return request
-        return msgspec.structs.replace(request, query=canonical_query(request.query, variance))
+        return msgspec.structs.replace(request, query=query, search=variance)

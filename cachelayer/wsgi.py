@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import io
+import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
@@ -16,7 +17,20 @@ from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
-from cachelayer.exchange import PASSED, Behind, Caching, Exchange, Fetched, Options, Route, ShadowReport
+from cachelayer.exchange import (
+    EXAMINED,
+    OBJECTION,
+    PASSED,
+    Behind,
+    Caching,
+    Exchange,
+    Fetched,
+    Options,
+    Passing,
+    Route,
+    ShadowReport,
+    Target,
+)
 from cachelayer.flows import run
 from cachelayer.http import Answer, Headers, Request, ResponseHead, Rule
 from cachelayer.http.bodies import MAX_CONTENT_BYTES
@@ -83,6 +97,11 @@ class CacheMiddleware:
         if bound.cache in environ.get(PASSED, ()):
             # Outside is another one over the same cache: what it lets through was meant to reach the application.
             return self.app(environ, start_response)
+        if bound.passing and (target := target_of(environ)) is not None:
+            # The application may change its environ before a closer look is taken.
+            passing = bound.let_through(target, functools.partial(request_of, dict(environ)))
+            if passing is not None:
+                return _Passing(passing, environ, start_response, target).run(self.app)
         request = request_of(environ)
         if request.method in WITH_CONTENT and needs_content(request, bound.policy):
             request = with_content(request, environ)
@@ -92,13 +111,16 @@ class CacheMiddleware:
             if bound.local
             else run(bound.find(request, behind=behind))
         )
+        if not isinstance(found, Answer):
+            _keep_fields(found)
         if isinstance(found, Exchange):
-            return _Forwarding(found, environ, start_response).run(self.app)
+            target = target_of(environ) if bound.may_pass else None
+            return _Forwarding(found, environ, start_response, target).run(self.app)
         if isinstance(found, Behind):
             run(found.begin(functools.partial(_fetch, self.app, dict(environ), found)))
             found = found.answer
         stored = _native_again(found.stored) if bound.local else native(found.stored)
-        start_response(status_line(found), [*stored, *native(found.added)])
+        start_response(status_line(found), [*stored, *map(_native_line, found.added)])
         # Not [b""]: for that some servers would add a Content-Length of 0, also to a 304 and to HEAD.
         return [found.body] if found.body else []
 
@@ -150,10 +172,21 @@ class _Fields:
     def __init__(self, environ: WSGIEnvironment) -> None:
         self._environ = environ
 
+    def keep(self) -> None:
+        """Stay as they are now: applications change the environ that they are given, as they may."""
+        self._environ = dict(self._environ)
+
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         for key, value in self._environ.items():
             if (key.startswith("HTTP_") or key in _UNPREFIXED) and isinstance(value, str):
                 yield _field_name(key), value.encode("latin-1", "backslashreplace")
+
+
+def _keep_fields(found: Exchange | Behind) -> None:
+    """Keep the fields of a request whose response may be stored: what selects it is what the client has sent."""
+    fields = found.plan.request.headers
+    if isinstance(fields, _Fields):
+        fields.keep()
 
 
 #: The two fields that CGI, and WSGI after it, give other names.
@@ -196,6 +229,26 @@ def request_of(environ: WSGIEnvironment) -> Request:
         )
     except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
         return Request(str(environ.get("REQUEST_METHOD")), "http", b"", b"", ())
+
+
+#: Content-Length is empty where some servers give it for want of one.
+_EXAMINED: Final = frozenset(map(environ_key, EXAMINED - {b"content-length"}))
+_TARGET: Final = operator.itemgetter(
+    "wsgi.url_scheme", "HTTP_HOST", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING"
+)
+
+
+def target_of(environ: WSGIEnvironment) -> Target | None:
+    """Return what a GET asks for, as far as it is told from others that are let through; None: look closer."""
+    if environ.get("REQUEST_METHOD") != "GET" or environ.get("CONTENT_LENGTH"):
+        return None
+    if not _EXAMINED.isdisjoint(environ):
+        return None
+    try:
+        sent: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+        return (*_TARGET(environ), sent)
+    except KeyError:
+        return None
 
 
 def with_content(request: Request, environ: WSGIEnvironment) -> Request:
@@ -263,6 +316,12 @@ def native(headers: Headers) -> list[tuple[str, str]]:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
 
 
+@functools.lru_cache(maxsize=4096)
+def _native_line(line: tuple[bytes, bytes]) -> tuple[str, str]:
+    """Do as `native` does, for lines that come again and again, such as Age and Cache-Status."""
+    return line[0].decode("latin-1"), line[1].decode("latin-1")
+
+
 #: The fields of entries in this process's memory, made once for each entry; by identity, with what has it.
 _natives: dict[int, tuple[Headers, list[tuple[str, str]]]] = {}
 _MOST_NATIVES: Final = 1000
@@ -301,9 +360,16 @@ def make_conditional(environ: WSGIEnvironment, conditions: Headers) -> Callable[
 class _Forwarding:
     """One request that the application answers."""
 
-    def __init__(self, exchange: Exchange, environ: WSGIEnvironment, start_response: StartResponse) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        target: Target | None,
+    ) -> None:
         self.exchange, self._environ, self._start_response = exchange, environ, start_response
         self.started = False
+        self._target = target
         self._undo: Callable[[], None] | None = None
         self._again: tuple[WSGIApplication, WSGIEnvironment] | None = None
         self._write: Callable[[bytes], object] = _not_started
@@ -330,14 +396,17 @@ class _Forwarding:
             raise
 
     def _respond(self, app: WSGIApplication, environ: WSGIEnvironment) -> Iterable[bytes]:
+        return self.response(self.call(app, environ, self.start))
+
+    def response(self, result: Iterable[bytes]) -> Iterable[bytes]:
+        """Return what the application gave, or what stands in its place."""
         exchange = self.exchange
-        result = self.call(app, environ, self.start)
         # A generator may call start_response only when it is asked for its first part.
         if not self.started:
             return _Body(self, result)
         if exchange.is_replaced:
             return self.replaced(result)
-        if exchange.collecting and not isinstance(result, (list, tuple)):
+        if exchange.is_early or (exchange.collecting and not isinstance(result, (list, tuple))):
             return _Body(self, result)
         if exchange.collecting:
             self._take(result)
@@ -361,7 +430,9 @@ class _Forwarding:
         exchange = self.exchange
         if self._write is not _not_started:
             exchange.stale = None  # The server has a head already: nothing can stand in for this one.
-        sent = exchange.start(head_of(status, headers), self._environ)
+        sent = exchange.start(head_of(status, headers), self._environ, self._environ.get(OBJECTION))
+        if self._target is not None:
+            exchange.bound.note_passing(exchange, self._target)
         if exchange.due is not None:
             run(exchange.due)
         if exchange.is_replaced:
@@ -381,7 +452,11 @@ class _Forwarding:
     def write(self, data: bytes) -> object:
         """Be the application's write."""
         self.feed(data)
-        return self._write(data)
+        self.exchange.hold()
+        try:
+            return self._write(data)
+        finally:
+            self.exchange.resume()
 
     def feed(self, data: bytes) -> None:
         """Take a part of the body; what is whole by its Content-Length is stored before this part goes out."""
@@ -432,6 +507,57 @@ class _Forwarding:
         run(self.exchange.finish())
 
 
+class _Passing:
+    """One request that is let through, with a glance at its response."""
+
+    __slots__ = ("_environ", "_forwarding", "_passing", "_start_response", "_target")
+
+    def __init__(
+        self, passing: Passing, environ: WSGIEnvironment, start_response: StartResponse, target: Target
+    ) -> None:
+        self._passing, self._environ, self._start_response = passing, environ, start_response
+        self._target = target
+        #: Once it takes a closer look.
+        self._forwarding: _Forwarding | None = None
+
+    def run(self, app: WSGIApplication) -> Iterable[bytes]:
+        """Call the application, and return its iterable, or one in its place where it has to be watched."""
+        passing, environ = self._passing, self._environ
+        environ[PASSED] = (*environ.get(PASSED, ()), passing.bound.cache)
+        token = passing.enter()
+        try:
+            result = app(environ, self.start)
+        except BaseException as error:
+            if passing.reason is None:
+                self._take_up().end(error)
+            raise
+        finally:
+            passing.leave(token)
+        return result if passing.reason is not None else self._take_up().response(result)
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], object]:
+        """Be the application's start_response."""
+        added = None
+        if self._forwarding is None and OBJECTION not in self._environ:
+            added = self._passing.start(head_of(status, headers), self._environ)
+        if added is None:
+            return self._take_up().start(status, headers, exc_info)
+        fields = [*headers, *native(added)] if added else headers
+        return (
+            self._start_response(status, fields, exc_info)
+            if exc_info
+            else self._start_response(status, fields)
+        )
+
+    def _take_up(self) -> _Forwarding:
+        if self._forwarding is None:
+            exchange = self._passing.take_up()
+            self._forwarding = _Forwarding(exchange, self._environ, self._start_response, self._target)
+        return self._forwarding
+
+
 def _not_started(data: bytes) -> object:
     raise AssertionError("write() before start_response()")
 
@@ -455,6 +581,7 @@ class _Body:
         if self._instead is not None:
             return next(self._instead)
         forwarding = self._forwarding
+        forwarding.exchange.resume()
         try:
             # Before its response begins it may still speak of it.
             part = next(self._parts) if forwarding.started else forwarding.call(self._parts.__next__)
@@ -473,6 +600,7 @@ class _Body:
         if forwarding.exchange.is_replaced:
             return self._replaced()
         forwarding.feed(part)
+        forwarding.exchange.hold()
         return part
 
     def _replaced(self) -> bytes:
@@ -520,7 +648,7 @@ def _fetch(app: WSGIApplication, environ: WSGIEnvironment, found: Behind, condit
         close = getattr(result, "close", None)
         if close is not None:
             close()
-    return Fetched(head[0] if head else None, parts.whole, environ)
+    return Fetched(head[0] if head else None, parts.whole, environ, environ.get(OBJECTION))
 
 
 class _Parts:

@@ -17,8 +17,8 @@ from cachelayer import (
     configure,
     default_cache,
 )
-from cachelayer import cache as cache_module
-from cachelayer.cache import choose_cache
+from cachelayer import default as default_module
+from cachelayer.default import choose_cache
 from cachelayer.testing import FailingBackend, FakeClock, MinimalBackend
 from cachelayer.testing.crowds import in_threads
 
@@ -26,8 +26,8 @@ from cachelayer.testing.crowds import in_threads
 @pytest.fixture
 def fresh(monkeypatch):
     """A process whose default cache nobody has used."""
-    monkeypatch.setattr(cache_module, "_default", None)
-    monkeypatch.setattr(cache_module, "_used", False)
+    monkeypatch.setattr(default_module, "_default", None)
+    monkeypatch.setattr(default_module, "_used", False)
     monkeypatch.delenv("CACHELAYER_URL", raising=False)
     return monkeypatch
 
@@ -136,7 +136,7 @@ def test_the_decorators_cache_wins_over_the_default(fresh):
     f()
     g()
     assert cache.backend.get_stats().current_entries == backend.get_stats().current_entries == 1
-    assert cache_module._used is False
+    assert default_module._used is False
 
 
 def test_functions_of_one_backend_share_a_cache():

@@ -136,11 +136,10 @@ def address_of(process: subprocess.Popen[str]) -> str:
     raise AssertionError("the demo ended without an address")
 
 
-def test_demo_says_when_its_port_is_taken():
+def test_demo_says_when_its_port_is_taken(running):
     """One line, before anything runs."""
-    with demo() as process:
-        port = address_of(process).rpartition(":")[2]
-        result = run("demo", "--once", "--port", port)
+    port = running[1].rpartition(":")[2]
+    result = run("demo", "--once", "--port", port)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert f"cannot serve on 127.0.0.1:{port}: " in result.stderr
 

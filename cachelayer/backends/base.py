@@ -359,8 +359,21 @@ class CacheBackend(ABC):
         await asyncio.to_thread(self.soften_generations, names)
 
     async def aacquire_lease(self, name: str, token: bytes, lease: float) -> bool:
-        """Async twin of `acquire_lease`."""
-        return await asyncio.to_thread(self.acquire_lease, name, token, lease)
+        """Async twin of `acquire_lease`. Who is cancelled meanwhile does not have it in the end."""
+        is_cancelled = threading.Event()
+
+        def take() -> bool:
+            taken = self.acquire_lease(name, token, lease)
+            if taken and is_cancelled.is_set():
+                # The thread was late: whoever asked may have given back what was not taken yet.
+                self.release_lease(name, token)
+            return taken
+
+        try:
+            return await asyncio.to_thread(take)
+        except asyncio.CancelledError:
+            is_cancelled.set()
+            raise
 
     async def arelease_lease(self, name: str, token: bytes) -> bool:
         """Async twin of `release_lease`."""

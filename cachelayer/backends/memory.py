@@ -20,7 +20,8 @@ from cachelayer.backends.base import (
 from cachelayer.backends.direct import DirectBackend
 from cachelayer.backends.generations import lease_key
 from cachelayer.backends.metadata import copy_metadata
-from cachelayer.backends.table import DEAD, NEVER, SELDOM, Entry, EntryTable, ObjectEntry
+from cachelayer.backends.table import SELDOM, EntryTable
+from cachelayer.backends.table_entries import DEAD, NEVER, Entry, ObjectEntry
 from cachelayer.backends.url import query_options
 from cachelayer.clock import Clock, system_clock
 from cachelayer.errors import BackendClosedError, ConfigurationError, OptionTypeError

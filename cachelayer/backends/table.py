@@ -11,128 +11,40 @@ Rules:
 
 from __future__ import annotations
 
-import math
-import os
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
-import msgspec
-
 from cachelayer.backends.computing import Computation, Computing
 from cachelayer.backends.expiry import ExpiryQueue
 from cachelayer.backends.invalidations import Invalidations, Watch
 from cachelayer.backends.policies import EvictionPolicy, make_policy
+from cachelayer.backends.table_entries import (
+    DEAD,
+    NEVER,
+    Entry,
+    ObjectEntry,
+    attach,
+    forget,
+    join_tags,
+    kill,
+    lives,
+    size_of,
+)
+from cachelayer.backends.tags import Group, Link, Tag
 from cachelayer.clock import Clock
 from cachelayer.counters import FREE_THREADED, Counter
+from cachelayer.forks import HeldForForks
 
-DEAD: Final = -math.inf
-NEVER: Final = math.inf
 #: The bits of a key's hash that tell whether it is sampled.
 HASHES: Final = 0xFFFF
 #: Of so many hits and one, one may take a look at the order of entries.
 SELDOM: Final = 31
 #: How many entries of invalidated tags each write reclaims.
 _RECLAIM: Final = 64
-
-
-class Entry(msgspec.Struct, gc=False, eq=False):
-    """One stored value. `gc=False`: it holds no reference that could lead back to it."""
-
-    key: str
-    payload: Any
-    expires: float
-    created: float
-
-
-class Group:
-    """All entries that carry one name, until it is invalidated."""
-
-    __slots__ = ("__weakref__", "alive", "keys")
-
-    def __init__(self) -> None:
-        self.alive = True
-        self.keys: set[str] = set()
-
-
-class Tag:
-    """The entries of a group that are fresh or stale together.
-
-    Invalidated softly, a name has another tag in the same group: what carries the old one is stale, and goes on to
-    live and die with the group.
-    """
-
-    __slots__ = ("__weakref__", "alive", "group", "keys", "name", "shortcuts")
-
-    def __init__(self, name: str, group: Group) -> None:
-        self.name, self.group = name, group
-        #: Whether what carries it is neither stale nor dead.
-        self.alive = True
-        self.keys = group.keys
-        #: Emptied when the tag dies: shortcuts whose users do not look at the tags of what they find.
-        self.shortcuts: dict[int, weakref.ref[Shortcut]] = {}
-
-    def die(self) -> None:
-        """Let nothing that carries this tag be found without a look at its group."""
-        self.alive = False
-        for reference in self.shortcuts.values():
-            shortcut = reference()
-            if shortcut is not None:
-                shortcut.clear()
-
-
-class Shortcut(dict[Any, Any]):
-    """A function's own map from bound arguments to entries, so that a hit builds no key."""
-
-    __slots__ = ("__weakref__", "reference")
-
-    def __init__(self) -> None:
-        super().__init__()
-        #: What entries hold of it, so that it dies with its function.
-        self.reference = weakref.ref(self)
-
-
-#: A shortcut, a place in it, and how many of the entry's tags, from the first, empty the shortcut when they die. The
-#: others are for the hit path to look at.
-Link = tuple[Shortcut, Any, int]
-
-
-class ObjectEntry(Entry, gc=False, eq=False):
-    """An entry that holds a value rather than bytes, or more than bytes.
-
-    Attributes:
-        fresh_until: epoch seconds of the soft expiry, at most `expires`.
-        load: makes a caller's own value out of `payload`; None where the payload can be given as it is.
-        size: what it counts against `max_size_bytes`.
-        tags: the groups it belongs to.
-        metadata: as in the contract.
-        cost: seconds that computing it took.
-        link: the shortcut (weakly) and the place in it that leads here.
-    """
-
-    fresh_until: float = NEVER
-    load: Callable[[Any], Any] | None = None
-    size: int = 0
-    tags: tuple[Tag, ...] = ()
-    metadata: Any = None
-    cost: float = 0.0
-    link: tuple[weakref.ref[Shortcut], Any] | None = None
-
-    @property
-    def is_linked(self) -> bool:
-        """Whether a shortcut that is still there leads here."""
-        return self.link is not None and self.link[0]() is not None
-
-    @property
-    def softened(self) -> bool:
-        """Whether a tag of it was invalidated softly: it is stale, and not gone."""
-        return not all(tag.alive for tag in self.tags)
-
-    def to_bytes(self) -> bytes:
-        """Return the bytes that `get` gives."""
-        return self.payload  # type: ignore[no-any-return]
+_tables: Final = HeldForForks()
 
 
 class Fenced(Computation, Protocol):
@@ -204,7 +116,7 @@ class EntryTable:
         self.computing = Computing(self.lock)
         self.find: Callable[[str], Any] = self._entries.get
         self.touch: Callable[[str], object] = self._locked_touch if FREE_THREADED else self._entries.touch
-        _forks.add(self)
+        _tables.add(self)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -214,7 +126,7 @@ class EntryTable:
     def live(self, key: str) -> Any:
         """Return the entry under `key` if it lives, else None; counts nothing."""
         entry = self.find(key)
-        while entry is not None and not _lives(entry, self.clock()):
+        while entry is not None and not lives(entry, self.clock()):
             # Dead, or overwritten since it was found: then another one is there now.
             again = self.find(key)
             if again is entry:
@@ -285,7 +197,7 @@ class EntryTable:
                 self.curve.clear()
             self._expiry, self.size = ExpiryQueue(), 0
             for entry in entries:
-                _kill(entry)
+                kill(entry)
             return len(entries)
 
     def expire_at(self, key: str, ttl: float | None) -> bool:
@@ -360,8 +272,8 @@ class EntryTable:
     def link(self, entry: ObjectEntry, link: Link) -> None:
         """Let `link` lead to `entry` for as long as it lives."""
         with self.lock:
-            if not entry.is_linked and self._entries.get(entry.key) is entry and _lives(entry, self.clock()):
-                _link(entry, link)
+            if not entry.is_linked and self._entries.get(entry.key) is entry and lives(entry, self.clock()):
+                attach(entry, link)
 
     def count_hits_of(self, counter: Counter) -> None:
         """Add to this store's hits those that `counter` counts: hits through a shortcut never come here."""
@@ -387,7 +299,7 @@ class EntryTable:
                 return False
             self.computing.finish(computation)
             if link is not None:
-                _link(entry, link)
+                attach(entry, link)
             return True
 
     def count_under(self, name: str) -> int:
@@ -441,9 +353,9 @@ class EntryTable:
         self.size += more
         self.sets += 1
         if old is not None:
-            _forget(old)
+            forget(old)
         if entry.__class__ is not Entry:
-            _join_tags(entry)
+            join_tags(entry)
         if entry.expires != NEVER:
             expiry.add(key, entry.expires, now)
         curve = self.curve
@@ -468,7 +380,7 @@ class EntryTable:
                     old, more = None, size_of(entry)
                 continue
             victim = entries.evict(entry.key)
-            if _lives(victim, now):
+            if lives(victim, now):
                 self.evictions += 1
                 for count in self.count_evicted:
                     count(victim)
@@ -478,7 +390,7 @@ class EntryTable:
                 # It would not have been a hit in a larger cache either: nothing to learn from.
                 entries.forget(victim.key)
             self.size -= size_of(victim)
-            _forget(victim)
+            forget(victim)
         return evicted
 
     def _tell_evicted(self, evicted: list[Any]) -> None:
@@ -528,94 +440,8 @@ class EntryTable:
     def _drop(self, entry: Any) -> None:
         self._entries.pop(entry.key, None)
         self.size -= size_of(entry)
-        _forget(entry)
+        forget(entry)
 
     def _locked_touch(self, key: str) -> object:
         with self.lock:
             return self._entries.touch(key)
-
-
-def _link(entry: ObjectEntry, link: Link) -> None:
-    shortcut, place, watched = link
-    entry.link = (shortcut.reference, place)
-    shortcut[place] = entry
-    for tag in entry.tags[:watched]:
-        # Assigned even where there is one: it may be that of a dead shortcut, whose id is free to be used again.
-        tag.shortcuts[id(shortcut)] = shortcut.reference
-
-
-def _join_tags(entry: ObjectEntry) -> None:
-    for tag in entry.tags:
-        tag.keys.add(entry.key)
-
-
-def size_of(entry: Any) -> int:
-    """Return what an entry counts against `max_size_bytes`."""
-    return len(entry.payload) if entry.__class__ is Entry else entry.size
-
-
-def _lives(entry: Any, now: float) -> bool:
-    if entry.expires <= now:
-        return False
-    if entry.__class__ is not Entry:
-        for tag in entry.tags:
-            if not tag.alive and not tag.group.alive:
-                return False
-    return True
-
-
-def _forget(entry: Any) -> None:
-    """Settle the references of an entry that has just left the mapping."""
-    if entry.__class__ is Entry:
-        entry.expires = DEAD
-    else:
-        _kill(entry)
-        for tag in entry.tags:
-            tag.keys.discard(entry.key)
-
-
-def _kill(entry: Any) -> None:
-    """Mark an entry dead, for those too who hold a reference to it."""
-    entry.expires = DEAD
-    if entry.__class__ is not Entry:
-        entry.fresh_until = DEAD
-        if entry.link is not None:
-            reference, place = entry.link
-            shortcut = reference()
-            if shortcut is not None and shortcut.get(place) is entry:
-                del shortcut[place]
-
-
-class _Forks:
-    """Lets a fork wait until no write is half done: the child has none of the threads that could finish it.
-
-    One thread forks at a time, no table is made meanwhile, and the locks are taken in the order in which the tables
-    were made.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        # A dictionary rather than a set, for its order.
-        self._tables: weakref.WeakKeyDictionary[EntryTable, None] = weakref.WeakKeyDictionary()
-        self._held: list[EntryTable] = []
-        os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._after)
-
-    def add(self, table: EntryTable) -> None:
-        with self._lock:
-            self._tables[table] = None
-
-    def _before(self) -> None:
-        self._lock.acquire()
-        self._held = list(self._tables)
-        for table in self._held:
-            table.lock.acquire()
-
-    def _after(self) -> None:
-        # In the child too: its one thread is the one that took the locks.
-        for table in self._held:
-            table.lock.release()
-        self._held = []
-        self._lock.release()
-
-
-_forks = _Forks()

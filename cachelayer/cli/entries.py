@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import itertools
-from collections.abc import Iterator
 from typing import Any, Final
 
 import click
@@ -13,6 +10,7 @@ from cachelayer.backends.entry import CacheEntry
 from cachelayer.cache import Cache
 from cachelayer.cli.show import make_console, make_table, plain, print_json
 from cachelayer.cli.target import Place, takes_json, takes_place
+from cachelayer.cli.telling import keys_of
 from cachelayer.dashboard.figures import iso_time, seconds, size
 from cachelayer.errors import CacheLayerError, DecodingError
 from cachelayer.flow.lookups import TAG
@@ -34,23 +32,16 @@ _KINDS: Final = {RESPONSE: "response", EXCEPTION: "exception"}
 def keys(*, place: Place, pattern: str, limit: int, as_json: bool) -> None:
     """List the keys that match a glob PATTERN. Exits with 1 where there is none."""
     with place.cache() as cache:
-        found = list(itertools.islice(_scan(cache, pattern), limit + 1 if limit else None))
-    shown = found[: limit or None]
+        shown, more = keys_of(cache, pattern, limit)
     if as_json:
-        print_json({"keys": shown, "more": len(found) > len(shown)})
+        print_json({"keys": shown, "more": more})
     else:
         for key in shown:
             click.echo(plain(key))
-        if len(found) > len(shown):
+        if more:
             click.echo(f"there are more: --limit 0 shows all, or narrow the pattern {pattern!r}", err=True)
     if not shown:
         raise SystemExit(1)
-
-
-def _scan(cache: Cache, pattern: str) -> Iterator[str]:
-    """Return the keys of the cache's namespace, without that."""
-    space = cache.key("")
-    return (key.removeprefix(space) for key in cache.backend.scan(glob.escape(space) + pattern))
 
 
 @click.command()

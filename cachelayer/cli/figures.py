@@ -10,7 +10,7 @@ import click
 
 from cachelayer.cli.show import make_console, make_table, plain, print_json
 from cachelayer.cli.target import Place, takes_json, takes_place
-from cachelayer.dashboard.figures import count, iso_time, percent, points, seconds, size
+from cachelayer.dashboard.figures import count, iso_time, percent, points, rate_of, roughly, seconds, size
 from cachelayer.stats.report import Report, RouteReport
 
 if TYPE_CHECKING:
@@ -113,13 +113,13 @@ def _summary(report: Report) -> Table:
     table.show_header = False
     lines = {
         "requests": count(total.requests),
-        "hit rate": f"{percent(total.hit_rate)} {points(change)}".rstrip(),
+        "hit rate": f"{percent(rate_of(total))} {points(change)}".rstrip(),
         "coverage": percent(total.coverage),
         "time saved": seconds(total.saved_seconds),
         "calls avoided": count(total.calls_avoided),
         "errors": count(total.errors),
-        "hit": f"{seconds(total.hit.p50)}, 95 % below {seconds(total.hit.p95)}",
-        "origin": f"{seconds(total.origin.p50)}, 95 % below {seconds(total.origin.p95)}",
+        "hit": f"{roughly(total.hit.p50)}, 95 % below {roughly(total.hit.p95)}",
+        "origin": f"{roughly(total.origin.p50)}, 95 % below {roughly(total.origin.p95)}",
         "served": size(total.bytes_served),
         "entries": f"{count(report.entries)}, {size(report.size_bytes)}",
         "under way": count(report.inflight),
@@ -158,8 +158,8 @@ def _routes(rows: list[RouteReport], width: int) -> Table:
     columns = _COLUMNS if width >= _WIDE else {name: _COLUMNS[name] for name in _NARROW}
     table = make_table(("route", *columns))
     for row in rows:
-        rate = row.hit_rate
-        style = "" if not row.requests else "green" if rate >= 0.8 else "yellow" if rate >= 0.4 else "red"
+        rate = rate_of(row)
+        style = "" if rate is None else "green" if rate >= 0.8 else "yellow" if rate >= 0.4 else "red"
         label = plain(row.route) + (" (paused)" if row.paused else "")
         table.add_row(label, *(tell(row) for tell in columns.values()), style=style)
     return table
@@ -167,10 +167,10 @@ def _routes(rows: list[RouteReport], width: int) -> Table:
 
 _COLUMNS: Final[dict[str, Callable[[RouteReport], str]]] = {
     ">requests": lambda row: count(row.requests),
-    ">hit rate": lambda row: percent(row.hit_rate),
+    ">hit rate": lambda row: percent(rate_of(row)),
     ">coverage": lambda row: percent(row.coverage),
-    ">hit 95 %": lambda row: seconds(row.hit.p95),
-    ">origin 95 %": lambda row: seconds(row.origin.p95),
+    ">hit 95 %": lambda row: roughly(row.hit.p95),
+    ">origin 95 %": lambda row: roughly(row.origin.p95),
     ">saved": lambda row: seconds(row.saved_seconds),
     ">entries": lambda row: count(row.entries),
     ">errors": lambda row: count(row.errors),

@@ -6,8 +6,9 @@ import click
 import msgspec
 
 from cachelayer.backends.url import mask_password
-from cachelayer.cli.show import plain, print_json
+from cachelayer.cli.show import print_json
 from cachelayer.cli.target import Place, checked_target, takes_json, takes_place
+from cachelayer.cli.telling import tell_cleared, tell_purged
 from cachelayer.dashboard.actions import KINDS
 from cachelayer.dashboard.figures import seconds
 
@@ -32,11 +33,8 @@ def purge(*, place: Place, soft: bool, dry_run: bool, as_json: bool, **what: str
     if as_json:
         print_json({**msgspec.to_builtins(target), "dry_run": dry_run, **msgspec.to_builtins(done)})
         return
-    about = "" if done.exact else "about "
-    number = "an unknown number of" if done.count is None else f"{about}{done.count:,}"
-    verb = "would purge" if dry_run else "made stale" if soft else "purged"
-    click.echo(f"{verb} {number} {'entry' if done.count == 1 else 'entries'}: {plain(target.words)}")
-    if done.refill_seconds is not None:
+    click.echo(tell_purged(done, target.words, soft=soft, dry_run=dry_run))
+    if done.refill_seconds:
         click.echo(f"computing them again takes about {seconds(done.refill_seconds)}")
     if not dry_run:
         click.echo(done.reach)
@@ -54,9 +52,7 @@ def clear(*, place: Place, yes: bool, as_json: bool) -> None:
             url = mask_password(place.store_url)
             click.confirm(f"Remove everything {space} {url}?", abort=True, err=True)
         count = cache.clear()
-        # A generation was changed, or the store counts nothing: nobody knows how many entries had the old one.
-        known = count or None
     if as_json:
-        print_json({"count": known})
+        print_json({"count": count or None})
     else:
-        click.echo("removed everything" if known is None else f"removed {known:,} entries")
+        click.echo(tell_cleared(count))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import click
 import msgspec
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ def make_console(*, errors: bool = False) -> Console:
 
 def print_json(found: Any) -> None:
     """Print something as JSON, indented."""
+    import click
+
     click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
 
 

@@ -16,11 +16,12 @@ import click
 import msgspec
 
 from cachelayer.backends.url import mask_passwords
-from cachelayer.cache import URL_VARIABLE, Cache
+from cachelayer.cache import Cache
 from cachelayer.dashboard.access import Role, User
 from cachelayer.dashboard.actions import Done, Target, target_of
 from cachelayer.dashboard.messages import Refusal
 from cachelayer.dashboard.sources import Source
+from cachelayer.default import URL_VARIABLE
 from cachelayer.durations import parse_duration
 from cachelayer.errors import CacheLayerError
 from cachelayer.stats.report import Report

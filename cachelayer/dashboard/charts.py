@@ -12,6 +12,7 @@ from cachelayer.dashboard.markup import Markup, tag
 
 _WIDTH: Final = 600.0
 _HEIGHT: Final = 160.0
+_BOX: Final = f"0 0 {_WIDTH:g} {_HEIGHT:g}"
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -22,26 +23,56 @@ class Series(msgspec.Struct, frozen=True):
     values: Sequence[float | None]
 
 
-def stacked(series: Sequence[Series], tips: Sequence[str], *, top: float) -> Markup:
+class Moments(msgspec.Struct, frozen=True):
+    """What stands along a chart: moments of equal length. The script tells the reader's own time of each.
+
+    Attributes:
+        start: of the first, in epoch seconds.
+        step: seconds from one to the next.
+        span: seconds that the chart shows.
+        tips: what each says when pointed at.
+    """
+
+    start: float
+    step: float
+    span: float
+    tips: Sequence[str]
+
+    def of(self, *children: Markup, style: str, box: str) -> Markup:
+        """Return a drawing of them."""
+        return tag(
+            "svg",
+            *children,
+            class_=style,
+            viewBox=box,
+            preserveAspectRatio="none",
+            aria_hidden="true",
+            data_start=_n(self.start),
+            data_step=_n(self.step),
+            data_span=_n(self.span),
+        )
+
+
+def stacked(series: Sequence[Series], moments: Moments, *, top: float) -> Markup:
     """Return bars, each a moment with the series on top of each other.
 
     Args:
         series: from the bottom up, of equal length.
-        tips: what each bar says when pointed at.
+        moments: along the chart.
         top: the value at the upper edge.
     """
-    step = _WIDTH / max(1, len(tips))
+    step = _WIDTH / max(1, len(moments.tips))
     bars: list[Markup] = []
-    for place, tip in enumerate(tips):
+    for place, tip in enumerate(moments.tips):
         parts = list(_pile(series, place, step, top))
         target = tag("rect", class_="target", x=_n(place * step), y=0, width=_n(step), height=_n(_HEIGHT))
         bars.append(tag("g", *parts, target, class_="moment", data_tip=tip))
-    return _plot(*_rules(4), *bars)
+    return moments.of(*_rules(4), *bars, style="plot", box=_BOX)
 
 
-def lines(series: Sequence[Series], tips: Sequence[str], *, low: float, high: float) -> Markup:
+def lines(series: Sequence[Series], moments: Moments, *, low: float, high: float) -> Markup:
     """Return lines over a logarithmic scale from `low` to `high`, broken where there is no value."""
-    step = _WIDTH / max(1, len(tips))
+    step = _WIDTH / max(1, len(moments.tips))
     drawn = [
         tag(
             "path",
@@ -58,9 +89,9 @@ def lines(series: Sequence[Series], tips: Sequence[str], *, low: float, high: fl
             class_="moment",
             data_tip=tip,
         )
-        for place, tip in enumerate(tips)
+        for place, tip in enumerate(moments.tips)
     ]
-    return _plot(*_rules(round(math.log10(high / low))), *drawn, *targets)
+    return moments.of(*_rules(round(math.log10(high / low))), *drawn, *targets, style="plot", box=_BOX)
 
 
 def spark(values: Sequence[float | None], *, top: float = 1.0, style: str = "hit") -> Markup:
@@ -106,7 +137,7 @@ def shares(parts: Iterable[tuple[str, float]], tip: str) -> Markup:
     )
 
 
-def strip(values: Sequence[float | None], tips: Sequence[str]) -> Markup:
+def strip(values: Sequence[float | None], moments: Moments) -> Markup:
     """Return a row of cells, each coloured by its share, empty where there is none."""
     step = 600 / max(1, len(values))
     cells = [
@@ -119,11 +150,9 @@ def strip(values: Sequence[float | None], tips: Sequence[str]) -> Markup:
             class_=f"heat {heat_class(value)}",
             data_tip=tip,
         )
-        for place, (value, tip) in enumerate(zip(values, tips, strict=True))
+        for place, (value, tip) in enumerate(zip(values, moments.tips, strict=True))
     ]
-    return tag(
-        "svg", *cells, class_="strip", viewBox="0 0 600 16", preserveAspectRatio="none", aria_hidden="true"
-    )
+    return moments.of(*cells, style="strip", box="0 0 600 16")
 
 
 def curve(points: Sequence[tuple[float, float]], here: float) -> Markup:
@@ -219,7 +248,7 @@ def _plot(*children: Markup) -> Markup:
         "svg",
         *children,
         class_="plot",
-        viewBox=f"0 0 {_WIDTH:g} {_HEIGHT:g}",
+        viewBox=_BOX,
         preserveAspectRatio="none",
         aria_hidden="true",
     )

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from cachelayer.cache import Cache, choose_cache
+from cachelayer.cache import Cache
 from cachelayer.dashboard.access import Auth, Role, User, challenge_of, check_auth
 from cachelayer.dashboard.actions import Target, is_resuming, is_true, label_of, read_form, target_of
 from cachelayer.dashboard.answers import dialog, finished, into, refusal_response
@@ -36,6 +36,7 @@ from cachelayer.dashboard.page import Shown, parts, small_page, whole_page
 from cachelayer.dashboard.sources import Source
 from cachelayer.dashboard.state import query_of, state_of, window_seconds
 from cachelayer.dashboard.wsgi import WsgiApp
+from cachelayer.default import choose_cache
 from cachelayer.durations import Duration, parse_duration
 from cachelayer.errors import ConfigurationError
 from cachelayer.stats.report import RouteReport

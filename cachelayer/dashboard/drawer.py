@@ -109,7 +109,7 @@ def _facts(row: RouteReport, report: Report) -> Markup:
     reuse = row.reuse
     saved = figures.seconds(row.saved_seconds / report.window * 3600)
     facts = [
-        ("Hit rate", figures.percent(row.hit_rate) if row.requests else figures.NOTHING, _before(row)),
+        ("Hit rate", figures.percent(figures.rate_of(row)), _before(row)),
         ("Requests", figures.count(row.requests), f"{figures.percent(row.coverage)} could be cached"),
         ("Saved an hour", saved, f"{figures.size(row.bytes_served)} served"),
         ("Entries", figures.count(row.entries), figures.size(row.size_bytes)),
@@ -129,7 +129,7 @@ def _facts(row: RouteReport, report: Report) -> Markup:
 def _before(row: RouteReport) -> str:
     if row.hit_rate_before is None or not row.requests:
         return "nothing to compare with"
-    return f"{figures.points(row.hit_rate - row.hit_rate_before)} against before"
+    return f"{figures.points(row.hit_rate - row.hit_rate_before)} vs. before"
 
 
 def _evictions(row: RouteReport) -> str:
@@ -149,17 +149,20 @@ def _advice(row: RouteReport) -> Markup | None:
 def _outcomes(row: RouteReport) -> Markup:
     shown = {NAMES[name]: row.outcomes[name] for name in ORDER if row.outcomes.get(name)}
     meanings = {NAMES[name]: MEANINGS[Outcome(name)] for name in ORDER}
-    return _section("Outcomes", _bars(shown, meanings))
+    styles = {NAMES[name]: name for name in ORDER}
+    return _section("Outcomes", _bars(shown, meanings, styles))
 
 
 def _reasons(row: RouteReport) -> Markup | None:
     if not row.reasons:
         return None
     meanings = {reason: explain(reason) for reason in row.reasons}
-    return _section("Why it was not cached", _bars(row.reasons, meanings, aloud=True))
+    return _section("Why it was not cached", _bars(row.reasons, meanings, {}, aloud=True))
 
 
-def _bars(counts: Mapping[str, int], meanings: Mapping[str, str], *, aloud: bool = False) -> Markup:
+def _bars(
+    counts: Mapping[str, int], meanings: Mapping[str, str], styles: Mapping[str, str], *, aloud: bool = False
+) -> Markup:
     """Return a bar for each count; what it means is said below it, or where somebody points at it."""
     total = sum(counts.values()) or 1
     lines: list[object] = []
@@ -167,7 +170,7 @@ def _bars(counts: Mapping[str, int], meanings: Mapping[str, str], *, aloud: bool
         meaning = meanings.get(name)
         lines += [
             tag("span", name, title=meaning or None),
-            meter(count / total, f"{name}: {figures.percent(count / total)}"),
+            meter(count / total, f"{name}: {figures.percent(count / total)}", styles.get(name, "")),
             tag("span", f"{figures.count(count)} · {figures.percent(count / total)}", class_="n"),
             tag("span", meaning, class_="meaning") if aloud and meaning else None,
         ]

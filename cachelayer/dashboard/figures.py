@@ -6,6 +6,9 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
+from cachelayer.outcomes import Outcome
+from cachelayer.stats.report import Figures
+
 NOTHING: Final = "–"  # noqa: RUF001 - a dash
 
 _TIMES: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
@@ -33,6 +36,11 @@ def percent(share: float | None) -> str:
     if 99.95 <= value < 100:
         return "> 99.9 %"
     return f"{value:.1f} %" if value < 100 else f"{value:.0f} %"
+
+
+def rate_of(found: Figures) -> float | None:
+    """Return the hit rate; None where nothing was looked up."""
+    return found.hit_rate if found.requests > found.outcomes.get(Outcome.BYPASS, 0) else None
 
 
 def points(change: float | None) -> str:
@@ -66,9 +74,8 @@ def roughly(value: float | None) -> str:
     """Return a duration that comes of a histogram, which knows no more than two digits of it."""
     if not value or not math.isfinite(value):
         return seconds(value)
-    digits = 1 - math.floor(math.log10(abs(value)))
-    number, _, unit = seconds(round(value, digits)).rpartition(" ")
-    return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
+    size, unit = next(((size, unit) for size, unit in _TIMES if _two(value / size) >= 1), _TIMES[-1])
+    return f"{_two(value / size):g} {unit}"
 
 
 def size(value: float | None) -> str:
@@ -95,6 +102,11 @@ def tick_time(when: float, span: float) -> str:
     """Return epoch seconds as an axis shows them over `span` seconds, in UTC."""
     form = "%H:%M" if span <= 86400 * 1.5 else "%a %H:%M" if span <= 86400 * 8 else "%d %b"
     return datetime.fromtimestamp(when, UTC).strftime(form)
+
+
+def _two(value: float) -> float:
+    """Return two digits that count."""
+    return round(value, 1 - math.floor(math.log10(value)))
 
 
 def _three(value: float) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 from cachelayer.dashboard import charts, figures
-from cachelayer.dashboard.charts import Series
+from cachelayer.dashboard.charts import Moments, Series
 from cachelayer.dashboard.markup import Markup, join, tag
-from cachelayer.dashboard.panels import empty, legend_key, panel
+from cachelayer.dashboard.panels import empty, legend_key, panel, tick
 from cachelayer.dashboard.state import State
-from cachelayer.dashboard.tables import name_of, outcome_words
+from cachelayer.dashboard.tables import outcome_words, route_link
 from cachelayer.dashboard.words import MEANINGS, NAMES, ORDER
 from cachelayer.outcomes import Outcome
 from cachelayer.stats.report import Bucket, Latency, Report, RouteReport
@@ -38,12 +38,8 @@ def outcomes_chart(report: Report) -> Markup:
     names = [name for name in ORDER if report.total.outcomes.get(name)]
     counted = [_added(part) for part in moments]
     top = charts.nice_top(max(sum(one.values()) for one in counted))
-    tips = [
-        f"{_span(part, report)}\n{outcome_words(one)}" for part, one in zip(moments, counted, strict=True)
-    ]
-    plot = charts.stacked(
-        [Series(name, name, [one[name] for one in counted]) for name in names], tips, top=top
-    )
+    layers = [Series(name, name, [one[name] for one in counted]) for name in names]
+    plot = charts.stacked(layers, _along(report, map(outcome_words, counted)), top=top)
     axis = [figures.count(top * share) for share in (1, 0.75, 0.5, 0.25, 0)]
     legend = [
         legend_key(
@@ -54,7 +50,7 @@ def outcomes_chart(report: Report) -> Markup:
         for name in names
     ]
     each = report.step * len(moments[0])
-    about = f"requests per {_unit(each)}, UTC"
+    about = join(f"requests per {_unit(each)}", tag("span", ", UTC", class_="zone"))
     return panel(
         "outcomes",
         "Outcomes over time",
@@ -89,13 +85,11 @@ def latency_chart(report: Report) -> Markup:
         return panel("latency", title, empty("No times yet.", "They come with the first requests."))
     low, high = _decades(min(values), max(values))
     tips = [
-        f"{_span(part, report)}\n"
-        + "\n".join(f"{name}: {figures.roughly(line[place])}" for _, name, line, _ in lines)
-        for place, part in enumerate(moments)
+        "\n".join(f"{name}: {figures.roughly(line[place])}" for _, name, line, _ in lines)
+        for place in range(len(moments))
     ]
-    plot = charts.lines(
-        [Series(name, style, line) for style, name, line, _ in lines], tips, low=low, high=high
-    )
+    series = [Series(name, style, line) for style, name, line, _ in lines]
+    plot = charts.lines(series, _along(report, tips), low=low, high=high)
     axis = [
         figures.seconds(10.0**power)
         for power in range(round(math.log10(high)), round(math.log10(low)) - 1, -1)
@@ -162,46 +156,35 @@ def curve(report: Report) -> Markup:
 
 
 def _strip(row: RouteReport, report: Report, state: State) -> Markup:
-    parts = _chunks(row.spark)
     values: list[float | None] = []
     tips: list[str] = []
-    size = max(1, -(-len(row.spark) // MOST_MOMENTS))
-    for place, part in enumerate(parts):
+    for part in _chunks(row.spark):
         requests = sum(step.requests for step in part)
         rate = sum(step.requests * step.hit_rate for step in part) / requests if requests else None
-        at = report.series[place * size].start if place * size < len(report.series) else report.end
         values.append(rate)
-        tips.append(
-            f"{figures.tick_time(at, report.window)}\n{figures.percent(rate)} of {figures.count(requests)}"
-        )
-    link = tag(
-        "a",
-        name_of(row),
-        href=state.url(route=row.route),
-        data_live=True,
-        data_open=row.route,
-        title=row.route,
-    )
+        tips.append(f"{figures.percent(rate)} of {figures.count(requests)}")
     return join(
-        tag("span", link, class_="label"),
-        charts.strip(values, tips),
-        tag("span", figures.percent(row.hit_rate), class_="figure"),
+        tag("span", route_link(row, state), class_="label"),
+        charts.strip(values, _along(report, tips)),
+        tag("span", figures.percent(figures.rate_of(row)), class_="figure"),
     )
 
 
 def _chart(plot: Markup, axis: Sequence[str], report: Report) -> Markup:
     start = report.series[0].start if report.series else report.start
-    ticks = [
-        figures.tick_time(start + (report.end - start) * share, report.window)
-        for share in (0, 0.25, 0.5, 0.75, 1)
-    ]
+    ticks = [tick(start + (report.end - start) * share, report.window) for share in (0, 0.25, 0.5, 0.75, 1)]
     return tag(
         "div",
         tag("div", [tag("span", word) for word in axis], class_="ys", aria_hidden="true"),
         tag("div", plot, class_="frame"),
-        tag("div", [tag("span", word) for word in ticks], class_="xs", aria_hidden="true"),
+        tag("div", ticks, class_="xs", aria_hidden="true"),
         class_="chart",
     )
+
+
+def _along(report: Report, tips: Iterable[str]) -> Moments:
+    start = report.series[0].start if report.series else report.start
+    return Moments(start, report.step * _run(len(report.series)), report.window, list(tips))
 
 
 def _moments(report: Report) -> list[Sequence[Bucket]]:
@@ -210,8 +193,12 @@ def _moments(report: Report) -> list[Sequence[Bucket]]:
 
 def _chunks(items: Sequence[T]) -> list[Sequence[T]]:
     """Return the items in at most `MOST_MOMENTS` runs of equal length."""
-    size = max(1, -(-len(items) // MOST_MOMENTS))
+    size = _run(len(items))
     return [items[place : place + size] for place in range(0, len(items), size)]
+
+
+def _run(count: int) -> int:
+    return max(1, -(-count // MOST_MOMENTS))
 
 
 def _added(part: Sequence[Bucket]) -> dict[str, int]:
@@ -230,13 +217,9 @@ def _latency_of(bucket: Bucket, which: str) -> Latency:
     return bucket.hit if which == "hit" else bucket.origin
 
 
-def _span(part: Sequence[Bucket], report: Report) -> str:
-    return f"{figures.tick_time(part[0].start, report.window)} UTC"
-
-
 def _unit(length: float) -> str:
     words = {60.0: "minute", 600.0: "10 minutes", 3600.0: "hour", 86400.0: "day"}
-    return words.get(length, figures.seconds(length))
+    return words.get(length, figures.roughly(length))
 
 
 def _decades(low: float, high: float) -> tuple[float, float]:

@@ -102,7 +102,7 @@ def tags(report: Report) -> Markup:
     return panel(
         "tags",
         "Tags",
-        plain_table(("Tag", "Invalidated", "Entries", "Last"), map(_tag_row, report.tags[:20])),
+        plain_table(("Tag", "Invalidated", "Entries", "Last"), map(_tag_row, report.tags[:50]), long="Tags"),
         about="that were invalidated",
         flush=True,
     )
@@ -129,11 +129,11 @@ def audit(report: Report) -> Markup:
                 "Purges, invalidations and pauses are listed here, with who made them.",
             ),
         )
-    rows = map(_audit_row, report.audit[:30])
+    rows = map(_audit_row, report.audit[:50])
     return panel(
         "audit",
         "Log",
-        plain_table(("When", "What", "Entries", "Reached"), rows),
+        plain_table(("When", "What", "Entries", "Reached"), rows, long="Log"),
         about="purges, invalidations and pauses",
         flush=True,
     )

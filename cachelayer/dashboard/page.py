@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -12,7 +13,7 @@ from cachelayer.dashboard.assets import asset_url
 from cachelayer.dashboard.dialogs import purge_form
 from cachelayer.dashboard.drawer import drawer
 from cachelayer.dashboard.markup import Markup, join, tag
-from cachelayer.dashboard.panels import notice
+from cachelayer.dashboard.panels import moment, notice
 from cachelayer.dashboard.state import WINDOWS, State
 from cachelayer.dashboard.stores import backends
 from cachelayer.dashboard.tiles import notices, tiles
@@ -95,7 +96,7 @@ def message(status: int, detail: str) -> str:
     """Return a page that says why something was refused."""
     words = tag(
         "div",
-        tag("h1", str(status)),
+        tag("h1", f"{status} {HTTPStatus(status).phrase}"),
         tag("p", detail),
         tag("p", tag("a", "Back to the dashboard", href="./")),
         class_="dialog",
@@ -203,7 +204,7 @@ def _status(shown: Shown) -> Markup:
     words = f"{workers} {plural(workers, 'worker')}"
     if report.scope == "process":
         words = "this worker only: others show where statistics are shared"
-    since = f"counted since {figures.iso_time(report.since).replace('T', ' ').rstrip('Z')} UTC"
+    since = join("counted since ", moment(report.since))
     late = f", up to {figures.seconds(report.interval)} late" if report.interval else ""
     return tag(
         "p",

@@ -23,7 +23,7 @@ def _backend_row(one: BackendReport) -> Markup:
         "tr",
         tag("td", tag("span", one.name, class_="two"), tag("span", kind, class_="two")),
         tag("td", *_link(one)),
-        tag("td", figures.percent(one.hit_rate), class_="n"),
+        tag("td", figures.percent(one.hit_rate if one.hits or one.misses else None), class_="n"),
         tag("td", figures.count(one.current_entries), class_="n"),
         tag(
             "td",

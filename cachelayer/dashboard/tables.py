@@ -89,6 +89,18 @@ def name_of(row: RouteReport) -> str:
     return rest if rest and row.methods == (method,) else row.route
 
 
+def route_link(row: RouteReport, state: State) -> Markup:
+    """Return what opens a route's drawer: its name."""
+    return tag(
+        "a",
+        name_of(row),
+        href=state.url(route=row.route),
+        data_live=True,
+        data_open=row.route,
+        title=row.route,
+    )
+
+
 def outcome_words(outcomes: dict[str, int]) -> str:
     """Return how often each outcome was, a line each, without those that never were."""
     total = sum(outcomes.values()) or 1
@@ -153,15 +165,7 @@ def _pager(total: int, first: int, state: State, *, functions: bool) -> Markup |
 
 
 def _label(row: RouteReport, _: Report, state: State) -> Markup:
-    link = tag(
-        "a",
-        name_of(row),
-        href=state.url(route=row.route),
-        data_live=True,
-        data_open=row.route,
-        title=row.route,
-    )
-    return join(link, tag("span", "paused", class_="badge warn") if row.paused else None)
+    return join(route_link(row, state), tag("span", "paused", class_="badge warn") if row.paused else None)
 
 
 def _methods(row: RouteReport, *_: object) -> Markup:
@@ -180,7 +184,7 @@ def _hit_rate(row: RouteReport, *_: object) -> Markup:
     return tag(
         "span",
         line,
-        tag("b", figures.percent(row.hit_rate) if row.requests else figures.NOTHING),
+        tag("b", figures.percent(figures.rate_of(row))),
         class_="with",
     )
 
@@ -245,7 +249,7 @@ COLUMNS: Final = (
         hint="and the change against the window before",
     ),
     Column(
-        (Heading("hit_rate", "Hit rate", lambda row: row.hit_rate if row.requests else None),),
+        (Heading("hit_rate", "Hit rate", figures.rate_of),),
         _hit_rate,
         hint="served from the cache, of all but the bypassed",
     ),

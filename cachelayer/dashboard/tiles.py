@@ -51,7 +51,7 @@ def tiles(report: Report) -> Markup:
         "dl",
         _tile(
             "Hit rate",
-            figures.percent(total.hit_rate) if total.requests else figures.NOTHING,
+            figures.percent(figures.rate_of(total)),
             _change(figures.points(rate), rate),
         ),
         _tile("Requests", figures.count(total.requests), _change(figures.relative(busier), None)),
@@ -96,7 +96,7 @@ def _change(text: str, sign: float | None) -> object:
     if not text:
         return "nothing to compare with"
     style = "up" if sign and sign > 0.0005 else "down" if sign and sign < -0.0005 else None
-    return join(tag("span", text, class_=style), " against before")
+    return join(tag("span", text, class_=style), " vs. before")
 
 
 def _space(report: Report) -> Markup:

@@ -11,9 +11,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -89,17 +90,18 @@ class Pages:
 
     def trip(self, request: Request) -> Response:
         """Show a visitor's own trip, and where it may divert to."""
-        origin, destination = request.query_params["from"], request.query_params["to"]
+        origin, destination = _given(request.query_params, "from", "to")
         diversions = self._along_route(self._database, origin, destination)
         visitor = request.headers.get("authorization", "Bearer nobody").removeprefix("Bearer ")
         return JSONResponse({"visitor": visitor, "diversions": diversions}, headers=_PRIVATE)
 
     async def add_report(self, request: Request) -> Response:
         """Take a pilot's report; the airport's page is computed anew."""
-        report = await request.json()
-        await run_in_threadpool(queries.add_report, self._database, report["icao"], report["text"])
+        report = await _json(request)
+        icao, text = _given(report, "icao", "text")
+        await run_in_threadpool(queries.add_report, self._database, icao, text)
         if self._cache is not None:
-            await self._cache.ainvalidate_tags(f"airport:{report['icao']}")
+            await self._cache.ainvalidate_tags(f"airport:{icao}")
         return JSONResponse(report, status_code=201)
 
     def stats(self, request: Request) -> Response:
@@ -112,6 +114,20 @@ def _remembered(function: Callable[..., list[Row]], cache: Cache | None) -> Call
     if cache is None:
         return function
     return cached(ttl="10m", cache=cache, ignore=["database"], name=function.__name__)(function)
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(await request.body(), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise HTTPException(400, f"give a JSON object: {error}") from None
+
+
+def _given(fields: Mapping[str, Any], *names: str) -> list[str]:
+    found = [fields.get(name) for name in names]
+    if not all(isinstance(value, str) for value in found):
+        raise HTTPException(400, f"give {' and '.join(names)}")
+    return [str(value) for value in found]
 
 
 def _or_404(row: Row | None) -> Row:

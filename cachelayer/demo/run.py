@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
 import time
@@ -73,10 +74,11 @@ def _applications(
     """Serve the application without a cache and with it, each on a database of its own; gives both addresses."""
     with (
         tempfile.TemporaryDirectory(prefix="cachelayer-demo-") as folder,
-        closing(Database(Path(folder) / "plain.sqlite")) as one,
-        closing(Database(Path(folder) / "cached.sqlite")) as other,
+        closing(Database(plain_file := Path(folder) / "plain.sqlite")) as one,
+        closing(Database(cached_file := Path(folder) / "cached.sqlite")) as other,
     ):
-        _store(console, (one, other), airports)
+        _store(console, one, airports)
+        shutil.copyfile(plain_file, cached_file)
         app = make_app(other, cache)
         with (
             listen(0) as there,
@@ -86,15 +88,13 @@ def _applications(
             yield plain, cached
 
 
-def _store(console: Console, databases: Sequence[Database], airports: Sequence[Row]) -> None:
-    for database in databases:
-        make_tables(database)
+def _store(console: Console, database: Database, airports: Sequence[Row]) -> None:
+    make_tables(database)
     with screen.Bars(console) as bars:
         advance = bars.add(f"{len(airports):,} airports into SQLite", len(airports))
         for place in range(0, len(airports), 1000):
             start, rows = time.perf_counter(), airports[place : place + 1000]
-            for database in databases:
-                store_airports(database, rows)
+            store_airports(database, rows)
             advance(len(rows), time.perf_counter() - start)
 
 

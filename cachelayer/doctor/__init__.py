@@ -16,8 +16,9 @@ import msgspec
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.backends.url import backend_from_url, mask_password, mask_passwords
-from cachelayer.cache import URL_VARIABLE, Cache
+from cachelayer.cache import Cache
 from cachelayer.context import DISABLED_VARIABLE
+from cachelayer.default import URL_VARIABLE
 from cachelayer.doctor.order import Layer, findings, layers_of, load
 from cachelayer.errors import BackendError, CacheLayerError
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from cachelayer import asgi, wsgi
-from cachelayer.cache import Cache, default_cache
+from cachelayer.cache import Cache
+from cachelayer.default import default_cache
 from cachelayer.errors import ConfigurationError
 
 _CACHES: Final = (asgi.CacheMiddleware, wsgi.CacheMiddleware)

@@ -1,6 +1,8 @@
 """HTTP requests on their way through the cache: what the ASGI shell, the WSGI shell and the integrations share.
 
     found    = bound.find_here(request)   where the store is local; else bound.find(request), a flow
+    passing  = bound.let_through(target, request)   before that, for a plain GET: its response is most likely not to be
+                                          stored. `start` with its head, `take_up` where that gives None
     An `Answer` is sent. A `Behind` has one, and `begin(call)`, a flow that lets a fresh response be brought behind it.
     Else it is an `Exchange`: ask the application, and tell how that goes.
     exchange.prepare()                    a flow, or None. It may give an answer: another request has brought one
@@ -22,11 +24,14 @@ from __future__ import annotations
 from cachelayer.exchange.behind import Behind, Call
 from cachelayer.exchange.caching import Caching, Options, option_names
 from cachelayer.exchange.exchange import Exchange, Fetched
-from cachelayer.exchange.labels import PASSED, ROUTE, UNLABELLED, UNMATCHED, Route, make_label
+from cachelayer.exchange.labels import OBJECTION, PASSED, ROUTE, UNLABELLED, UNMATCHED, Route, make_label
 from cachelayer.exchange.lookup import Bound
+from cachelayer.exchange.passing import EXAMINED, Passing, Target
 from cachelayer.exchange.shadow import Difference, ShadowReport
 
 __all__ = [
+    "EXAMINED",
+    "OBJECTION",
     "PASSED",
     "ROUTE",
     "UNLABELLED",
@@ -39,8 +44,10 @@ __all__ = [
     "Exchange",
     "Fetched",
     "Options",
+    "Passing",
     "Route",
     "ShadowReport",
+    "Target",
     "make_label",
     "option_names",
 ]

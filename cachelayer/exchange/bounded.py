@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 from typing import Final
 
 #: How many keys are remembered; with more, all are forgotten, and learnt again.
@@ -17,19 +18,22 @@ class Recent:
     __slots__ = ("_until",)
 
     def __init__(self) -> None:
-        self._until: dict[str, float] = {}
+        self._until: dict[Hashable, float] = {}
 
-    def add(self, key: str) -> None:
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def add(self, key: Hashable) -> None:
         """Remember the key from now on."""
         if len(self._until) >= MOST_KEYS:
             self._until.clear()
         self._until[key] = time.monotonic() + UNSHARED_LIFETIME
 
-    def discard(self, key: str) -> None:
+    def discard(self, key: Hashable) -> None:
         """Forget the key."""
         self._until.pop(key, None)
 
-    def has(self, key: str) -> bool:
+    def has(self, key: Hashable) -> bool:
         """Whether the key was added lately."""
         return self._until.get(key, 0.0) > time.monotonic()
 

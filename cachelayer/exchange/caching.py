@@ -10,7 +10,9 @@ from typing import Any, TypedDict
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.backends.null import NullBackend
-from cachelayer.cache import Cache, changing_cache, choose_cache, follow_default
+from cachelayer.cache import Cache
+from cachelayer.changes import changing_cache
+from cachelayer.default import choose_cache, follow_default
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
 from cachelayer.exchange.labels import ROUTE, UNLABELLED, Route, make_label

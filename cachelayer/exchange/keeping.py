@@ -8,8 +8,8 @@ import msgspec
 
 from cachelayer.events import EventKind
 from cachelayer.flow.flights import Flight
+from cachelayer.flow.records import Draft, stored_of
 from cachelayer.flow.responses import RESPONSES
-from cachelayer.flow.storage import Draft, stored_of
 from cachelayer.flows import Flow
 from cachelayer.http import Kept, PartialResponse, Plan, StoredResponse, VariantIndex, writes
 from cachelayer.http.partial import combine, completed, of_206
@@ -84,7 +84,9 @@ class Keeper(msgspec.Struct, eq=False):
         current: Kept | None = yield from bound.read(self.plan, key)
         if isinstance(current, (StoredResponse, VariantIndex)):
             return
-        parts = part if current is None else combine(current, part)
+        # With one that has tags which this one has not, it would outlive their invalidation.
+        fits = current is not None and set(current.response.tags) <= set(made.tags)
+        parts = combine(current, part) if current is not None and fits else part
         yield from self._write(bound.cache.key(key), completed(parts) or parts, made, self.flight)
 
     def _stay_listed(self, made: StoredResponse, variant: str) -> Flow[None]:

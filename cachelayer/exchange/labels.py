@@ -10,6 +10,8 @@ from typing import Any, Final
 PASSED: Final = "cachelayer.passed"
 #: Where an application names its route, in the ASGI scope and in the WSGI environ.
 ROUTE: Final = "cachelayer.route"
+#: Where a WSGI environ says why the response must not be stored: a Reason, from who knows what its fields do not show.
+OBJECTION: Final = "cachelayer.objection"
 #: The labels of requests whose application names no route, and of those that matched none.
 UNLABELLED: Final = "<unlabelled>"
 UNMATCHED: Final = "<unmatched>"

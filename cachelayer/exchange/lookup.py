@@ -17,11 +17,13 @@ from cachelayer.exchange.behind import Behind
 from cachelayer.exchange.bounded import Recent, Uses, Varying
 from cachelayer.exchange.exchange import Exchange
 from cachelayer.exchange.labels import UNLABELLED
+from cachelayer.exchange.passing import LONGEST_TARGET, Passing, Target
 from cachelayer.exchange.sampling import sample
 from cachelayer.flow.lookups import Lookup
 from cachelayer.flow.lookups import Policy as Keeping
+from cachelayer.flow.objects import LocalEntry, ObjectStorage
+from cachelayer.flow.records import Record
 from cachelayer.flow.responses import RESPONSES
-from cachelayer.flow.storage import LocalEntry, ObjectStorage, Record
 from cachelayer.flows import Flow
 from cachelayer.http import (
     Answer,
@@ -41,7 +43,7 @@ from cachelayer.http import (
     plan_lookup,
     variant_of,
 )
-from cachelayer.http.reuse import ABSENT, GATEWAY_TIMEOUT, SHADOWED, STALE
+from cachelayer.http.reuse import FRESH, GATEWAY_TIMEOUT, NOT_MODIFIED, SHADOWED, STALE
 from cachelayer.http.vary import nominate, variant_key
 from cachelayer.outcomes import SERVED, Outcome
 from cachelayer.values.numbers import RESPONSE
@@ -53,6 +55,8 @@ logger = logging.getLogger("cachelayer.http")
 
 _HIT: Final = Outcome.HIT  # looking a member up takes longer than comparing it
 _LONG_AGO: Final = 0.0
+#: The methods of which only a part of the query may count; what others may have changed is what they name.
+_CANONICAL: Final = frozenset({"GET", "HEAD"})
 #: How the store keeps responses.
 _KEPT: Final = Keeping("", RESPONSES)
 
@@ -78,6 +82,13 @@ class Bound:
         self.distributes = not self.local and cache.backend.shared
         #: What has lately turned out to be for one client only: requests for it do not wait for each other.
         self.unshared = Recent()
+        #: Targets of requests that are let through, and whether there may be any.
+        self.passing = Recent()
+        self.may_pass = (
+            self.local
+            and self.shadow is None
+            and not (cache.own_tags or self.policy.rule_list or self.policy.targets)
+        )
         self.uses = Uses()
         #: Whether responses are stored at all: the options say so, or one has been.
         self.stores = not self.policy.required
@@ -94,6 +105,25 @@ class Bound:
 
     # -- requests ---------------------------------------------------------------------------------------------
 
+    def let_through(self, target: Target, request: Callable[[], Request]) -> Passing | None:
+        """Return the state of a GET that need not be looked up; None: it has to be.
+
+        Args:
+            target: what it asks for, as the shell tells targets apart.
+            request: returns the request.
+        """
+        if not self.passing.has(target) or self.paused or self.tells or (bypasses and is_bypassed()):
+            return None
+        return Passing(self, request, perf_counter(), self.clock(), self._computing.changes)
+
+    def note_passing(self, exchange: Exchange, target: Target) -> None:
+        """Take note of whether requests for a target may be let through, now that a response has begun."""
+        if exchange.may_pass:
+            if sum(map(len, target)) <= LONGEST_TARGET:
+                self.passing.add(target)
+        elif exchange.collecting and len(self.passing):
+            self.passing.discard(target)
+
     def find_here(self, request: Request, *, behind: bool = True) -> Answer | Behind | Exchange:
         """Look a request up in a store that is local.
 
@@ -104,7 +134,7 @@ class Bound:
         if bypasses and is_bypassed():
             return self._pass(request)
         began = perf_counter()
-        if self._searches_known:
+        if self._searches_known and (request.method in _CANONICAL or request.content is not None):
             request = self.searches.canonical(request)
         plan = plan_lookup(request, self.policy)
         if plan.key is None:
@@ -123,7 +153,7 @@ class Bound:
         if bypasses and is_bypassed():
             return self._pass(request)
         began = perf_counter()
-        if self._searches_known:
+        if self._searches_known and (request.method in _CANONICAL or request.content is not None):
             request = self.searches.canonical(request)
         plan = plan_lookup(request, self.policy)
         if plan.key is None:
@@ -276,19 +306,22 @@ class Bound:
 
     def _decide_partial(
         self, plan: Plan, found: PartialResponse, began: float, seen: int
-    ) -> Answer | Exchange:
+    ) -> Answer | Behind | Exchange:
         """Answer a request for ranges that are there, from parts of a response whose whole is not."""
-        now = self.clock()
-        reuse = evaluate(found.response, plan, now)
-        if reuse.answers and self.shadow is None and found.response.label not in self.paused:
-            made = answer_partial(found, plan, now)
+        now, response = self.clock(), found.response
+        reuse = evaluate(response, plan, now)
+        made: Answer | None = None
+        if self.shadow is None and response.label not in self.paused:
+            # Only while they are fresh: nobody would confirm or refresh them.
+            if reuse is FRESH:
+                made = answer_partial(found, plan, now)
+            elif reuse is NOT_MODIFIED:
+                made = answer(response, plan, reuse, now)
             if made is not None:
-                seconds, label = perf_counter() - began, found.response.label or UNLABELLED
+                seconds, label = perf_counter() - began, response.label or UNLABELLED
                 self.count(plan, label, Outcome.HIT, seconds=seconds, size=len(made.body))
                 return made
-        exchange = Exchange(self, plan, began, ABSENT, now)
-        exchange.seen = seen
-        return exchange
+        return self._decide(plan, None, None, began, seen, behind=False)
 
     def _forward(  # noqa: PLR0917 - as above
         self,

@@ -17,7 +17,7 @@ from cachelayer.errors import ConfigurationError
 from cachelayer.http import Headers, Request, ResponseHead, StoredResponse
 from cachelayer.http.cookies import request_cookies
 from cachelayer.http.fields import lines, storable
-from cachelayer.stats.routes import RouteRegistry
+from cachelayer.stats.registry import RouteRegistry
 from cachelayer.stats.snapshots import RouteStats
 
 #: The newest differences that are kept.
@@ -92,7 +92,14 @@ class Shadow:
             return ShadowReport(shadow.routes.snapshots(), dict(shadow._differing), tuple(shadow._newest))
 
     def note(
-        self, route: str, request: Request, twin: StoredResponse, head: ResponseHead, body: bytes | None
+        self,
+        route: str,
+        request: Request,
+        twin: StoredResponse,
+        head: ResponseHead,
+        body: bytes | None,
+        *,
+        is_longer: bool = False,
     ) -> bool:
         """Compare a response with its stored twin; whether they differ.
 
@@ -102,8 +109,9 @@ class Shadow:
             twin: what would have been served.
             head: what the application answered.
             body: its body; None where it was not collected.
+            is_longer: it was not, since it is longer than any that is stored.
         """
-        what = _differing(twin, head, body)
+        what = _differing(twin, head, twin.body + b"." if is_longer else body)
         if not what:
             return False
         found = Difference(route, what, _causes(request, twin))

@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final
@@ -26,8 +25,7 @@ from cachelayer.backends.resilience import OnError
 from cachelayer.clock import Clock
 from cachelayer.context import defer
 from cachelayer.counters import Counter
-from cachelayer.durations import parse_duration
-from cachelayer.errors import BackendError, ComputationTimeoutError, DecodingError, EncodingError
+from cachelayer.errors import BackendError, DecodingError, EncodingError
 from cachelayer.events import CacheEvent, EventKind, Listeners
 from cachelayer.flow import steps
 from cachelayer.flow.background import Spawn, sweep
@@ -41,10 +39,14 @@ from cachelayer.flow.flights import (
     start_leading,
     stop_leading,
 )
-from cachelayer.flow.freshness import PLAIN, Resting, State
-from cachelayer.flow.lookups import Lookup, Policy, Result, user_tags
+from cachelayer.flow.freshness import Resting, State
+from cachelayer.flow.keeping import Keeper
+from cachelayer.flow.limits import Limit, least
+from cachelayer.flow.lookups import Lookup, Result, user_tags
+from cachelayer.flow.records import Record
 from cachelayer.flow.steps import Compute, Pause, Wait
-from cachelayer.flow.storage import Draft, Record, make_storage
+from cachelayer.flow.storage import make_storage
+from cachelayer.flow.telling import tell
 from cachelayer.flows import Flow
 from cachelayer.outcomes import Outcome
 from cachelayer.values.codecs import Codec, Failure
@@ -86,7 +88,9 @@ class Engine:
         self._listeners = listeners
         #: How often something was invalidated, by kind.
         self.invalidations = {"key": Counter(), "tags": Counter(), "clear": Counter()}
-        self._warned: set[str] = set()
+        #: What stores computed values.
+        self.keeper = Keeper(self.storage, clock, listeners)
+        self._keep = self.keeper.keep
         #: The keys whose origin has just failed while there was something stale to serve.
         self.resting = Resting(clock)
 
@@ -169,18 +173,12 @@ class Engine:
         if result.outcome is Outcome.MISS and result.record is None and not self.storage.local:
             # It could not be stored, and no older value may be left.
             yield from self.storage.remove(lookup.key)
-        self._tell(EventKind.REFRESHED, lookup, seconds=result.seconds)
+        tell(self._listeners, EventKind.REFRESHED, lookup, seconds=result.seconds)
         return result
 
     def set(self, lookup: Lookup, value: Any) -> Flow[bool]:
         """Store `value` as if it had been computed; computations under way will not overwrite it."""
-        ttl = _lifetime(lookup, value)
-        if ttl is not None and ttl <= 0:
-            yield from self.storage.remove(lookup.key)
-            return False
-        tags = lookup.tags + self._late_tags(lookup, value)
-        record = yield from self.storage.put(self._draft(lookup, value, ttl, 0.0, tags), lookup.policy.codec)
-        return record is not None
+        return self.keeper.put(lookup, value)
 
     def remove(self, key: str, label: str) -> Flow[bool]:
         """Remove one key; computations for it that are under way will not be stored."""
@@ -272,7 +270,7 @@ class Engine:
         if result.outcome is Outcome.HIT:
             return  # Somebody else had computed it before this caller came to it.
         self._note_end(lookup, result)
-        self._tell(EventKind.REFRESHED, lookup, seconds=result.seconds)
+        tell(self._listeners, EventKind.REFRESHED, lookup, seconds=result.seconds)
         if lookup.policy.on_refreshed is not None:
             lookup.policy.on_refreshed(result)
 
@@ -315,7 +313,7 @@ class Engine:
         return flight, leads
 
     def _join(self, lookup: Lookup, seen: int, spare: Result | None) -> Flow[Result]:
-        limit, again = _Limit(lookup.policy, spare), False
+        limit, again = Limit(lookup.policy, spare), False
         while True:
             flight, leads = self.enter(lookup.key)
             if leads:
@@ -328,7 +326,7 @@ class Engine:
             if not (yield from self.storage.intact(flight)):
                 self.flights.detach(flight)
                 continue
-            landing = yield Wait(flight, _least(limit.left(), lookup.policy.lock_timeout))
+            landing = yield Wait(flight, least(limit.left(), lookup.policy.lock_timeout))
             if landing is ABANDONED:
                 # It is gone already, unless its leader had no stack left to clear it away.
                 self.flights.detach(flight)
@@ -341,7 +339,7 @@ class Engine:
                 return result
             return (yield from self._go_on_alone(lookup, limit))
 
-    def _go_on_alone(self, lookup: Lookup, limit: _Limit) -> Flow[Result]:
+    def _go_on_alone(self, lookup: Lookup, limit: Limit) -> Flow[Result]:
         """Compute after lock_timeout, or where another's value did not come back, in the time that is left."""
         if limit.seconds is None:
             return (yield from self._alone(lookup))
@@ -351,7 +349,7 @@ class Engine:
         return (yield from self._lead_behind(lookup, mine, limit, landed_since=False, alone=True))
 
     def _lead_behind(
-        self, lookup: Lookup, flight: Flight, limit: _Limit, *, landed_since: bool, alone: bool = False
+        self, lookup: Lookup, flight: Flight, limit: Limit, *, landed_since: bool, alone: bool = False
     ) -> Flow[Result]:
         """Compute in the background and wait for that no longer than the limit."""
         ended: list[Result | BaseException] = []
@@ -452,99 +450,19 @@ class Engine:
             self._failed(lookup, error)
             return Result(Outcome.ERROR, error=error, seconds=seconds)
 
-    def _keep(self, lookup: Lookup, value: Any, flight: Flight, seconds: float) -> Flow[Result]:
-        """Store a computed value if it may be stored."""
-        policy = lookup.policy
-        if policy.condition is not None and not policy.condition(value):
-            return Result(Outcome.UNCACHEABLE, value, seconds=seconds, reason="condition")
-        ttl = _lifetime(lookup, value)
-        if ttl is not None and ttl <= 0:
-            return Result(Outcome.UNCACHEABLE, value, seconds=seconds, reason="ttl=0")
-        try:
-            record = yield from self._write(lookup, value, ttl, flight, seconds)
-        except EncodingError as error:
-            refusal = self.unencodable(policy, error)
-            return Result(Outcome.UNCACHEABLE, value, refusal, seconds=seconds, reason="unencodable")
-        return Result(Outcome.MISS, value, record=record, seconds=seconds)
-
     def _raised(self, lookup: Lookup, error: Exception, flight: Flight, seconds: float) -> Flow[Result]:
         """Store an exception if the policy says so."""
         policy = lookup.policy
         if policy.exceptions and isinstance(error, policy.exceptions) and policy.negative_ttl != 0:
             try:
-                yield from self._write(lookup, Failure(error), policy.negative_ttl, flight, seconds)
+                yield from self.keeper.write(lookup, Failure(error), policy.negative_ttl, flight, seconds)
             except EncodingError as unencodable:
-                error = self.unencodable(policy, unencodable) or error
+                error = self.keeper.unencodable(policy, unencodable) or error
         self._failed(lookup, error)
         return Result(Outcome.ERROR, error=error, seconds=seconds)
 
-    def _write(
-        self, lookup: Lookup, value: Any, ttl: float | None, flight: Flight, seconds: float
-    ) -> Flow[Record | None]:
-        late = self._late_tags(lookup, value)
-        if late and not (yield from self.storage.capture_late(flight, late)):
-            return None
-        draft = self._draft(lookup, value, ttl, seconds, lookup.tags + late)
-        record = yield from self.storage.write(draft, lookup.policy.codec, flight)
-        if record is not None:
-            flight.vouched = True
-            self._tell(EventKind.STORED, lookup, seconds=seconds)
-        return record
-
-    def _late_tags(self, lookup: Lookup, value: Any) -> tuple[str, ...]:
-        """Return the tags that only the result names."""
-        name_tags = lookup.policy.result_tags
-        if name_tags is None or type(value) is Failure:
-            return ()
-        named = name_tags(value, lookup.args, lookup.kwargs)
-        return tuple(name for name in dict.fromkeys(named) if name not in lookup.tags)
-
-    def _draft(
-        self, lookup: Lookup, value: Any, ttl: float | None, seconds: float, tags: tuple[str, ...]
-    ) -> Draft:
-        now = self.clock()
-        # A cached exception never turns stale: it is no value to fall back on.
-        freshness = PLAIN if type(value) is Failure else lookup.policy.freshness
-        fresh_until, expires = freshness.times(now, ttl)
-        return Draft(lookup.key, value, fresh_until, expires, now, seconds, tags, lookup.policy.label)
-
-    def unencodable(self, policy: Policy, error: EncodingError) -> Exception | None:
-        """Warn, once for each label, that a result cannot be stored; where policy is strict, return what to raise."""
-        label = policy.label
-        remedy = (
-            ""
-            if self.storage.local
-            else "annotate the return type with the classes of the result, or call register_codec for them, "
-        )
-        message = (
-            f"the result of {label} cannot be cached: {error}. Return plain values, {remedy}"
-            f"or leave such results out with condition="
-        )
-        if policy.strict:
-            return EncodingError(message)
-        if label not in self._warned:
-            self._warned.add(label)
-            try:
-                warnings.warn(message, RuntimeWarning, stacklevel=2)
-            except RuntimeWarning as raised:  # by python -W error
-                return raised
-        return None
-
     def _failed(self, lookup: Lookup, error: Exception) -> None:
-        self._tell(EventKind.FAILED, lookup, reason=repr(error))
-
-    def _tell(self, kind: EventKind, lookup: Lookup, *, seconds: float = 0.0, reason: str = "") -> None:
-        if self._listeners:
-            route, key, tags = lookup.policy.label, lookup.key, user_tags(lookup.tags)
-            event = CacheEvent(kind=kind, route=route, key=key, tags=tags, seconds=seconds, reason=reason)
-            self._listeners.emit(event)
-
-
-def _lifetime(lookup: Lookup, value: Any) -> float | None:
-    ttl = lookup.policy.ttl
-    if not callable(ttl):
-        return ttl
-    return parse_duration(ttl(value, *lookup.args, **lookup.kwargs), name=f"ttl of {lookup.policy.label}")
+        tell(self._listeners, EventKind.FAILED, lookup, reason=repr(error))
 
 
 def _beyond_us(frames: TracebackType | None) -> TracebackType | None:
@@ -554,40 +472,8 @@ def _beyond_us(frames: TracebackType | None) -> TracebackType | None:
     return frames
 
 
-class _Limit:
-    """How long one caller waits, and what it gets then: `spare`, or an error.
-
-    Attributes:
-        seconds: the limit from the beginning; None where there is none.
-    """
-
-    def __init__(self, policy: Policy, spare: Result | None) -> None:
-        self._label, self._spare = policy.label, spare
-        soft = None if spare is None else policy.freshness.soft_timeout
-        self.seconds = _least(soft, policy.freshness.hard_timeout)
-        self._name = "soft timeout" if self.seconds == soft else "hard timeout"
-        self._end = math.inf if self.seconds is None else time.monotonic() + self.seconds
-
-    def left(self) -> float | None:
-        """Return how many seconds are left; None where there is no limit."""
-        return None if self.seconds is None else max(self._end - time.monotonic(), 0.0)
-
-    def result(self) -> Result:
-        """Return what the caller gets at the end of its patience."""
-        if self._spare is not None:
-            return self._spare.ending(Outcome.STALE_HIT, reason=self._name)
-        error = ComputationTimeoutError(
-            f"{self._label} took longer than its hard_timeout of {self.seconds:g} s: it goes on"
-        )
-        return Result(Outcome.ERROR, error=error, seconds=self.seconds or 0.0)
-
-
 def _is_newer(found: Result | None, than: float) -> bool:
     return found is not None and found.record is not None and found.record.created > than
-
-
-def _least(*seconds: float | None) -> float | None:
-    return min((each for each in seconds if each is not None), default=None)
 
 
 def collapsed(landing: Landing) -> Result | None:

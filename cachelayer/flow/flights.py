@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from cachelayer.backends.computing import Computing
-from cachelayer.backends.table import Tag
+from cachelayer.backends.tags import Tag
 
 _leading: ContextVar[tuple[Flight, ...]] = ContextVar("cachelayer_leading", default=())
 _thread: Final = threading.get_ident
@@ -76,6 +76,7 @@ class Flight(msgspec.Struct, eq=False):
         loop: the event loop that it is led in, where that is done in the background.
         landing: how it ended, None until then.
         waiters: what wakes each of them.
+        held: since when its leader has been held up by the one that it does it for, by `monotonic`; 0 where it is not.
     """
 
     key: str
@@ -89,6 +90,7 @@ class Flight(msgspec.Struct, eq=False):
     loop: asyncio.AbstractEventLoop | None = None
     landing: Landing | None = None
     waiters: list[Callable[[], object]] = []
+    held: float = 0.0
 
     def intact(self) -> bool:
         """Whether nothing in this process touched its key or tags."""

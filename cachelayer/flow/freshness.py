@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from cachelayer.backends.table import NEVER
+from cachelayer.backends.table_entries import NEVER
 from cachelayer.clock import Clock
 
 #: Where exp(-x) is no longer worth a thought: one in a million.

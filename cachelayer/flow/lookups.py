@@ -9,7 +9,7 @@ import msgspec
 
 from cachelayer.durations import Duration
 from cachelayer.flow.freshness import PLAIN, Freshness
-from cachelayer.flow.storage import Record
+from cachelayer.flow.records import Record
 from cachelayer.outcomes import Outcome
 from cachelayer.values.codecs import Codec
 

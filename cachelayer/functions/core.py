@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.null import NullBackend
-from cachelayer.backends.table import EntryTable, Link, Shortcut
-from cachelayer.cache import Cache, changing_cache, follow_default
+from cachelayer.backends.table import EntryTable
+from cachelayer.backends.tags import Link, Shortcut
+from cachelayer.cache import Cache
+from cachelayer.changes import changing_cache
 from cachelayer.context import is_bypassed
+from cachelayer.default import follow_default
 from cachelayer.errors import ConfigurationError, KeyingError
 from cachelayer.events import CacheEvent, EventKind
 from cachelayer.flow.freshness import PLAIN
 from cachelayer.flow.lookups import Lookup, Policy, Result
+from cachelayer.flow.objects import LocalEntry
+from cachelayer.flow.records import stored_of
 from cachelayer.flow.steps import Compute
-from cachelayer.flow.storage import LocalEntry, stored_of
 from cachelayer.flows import Flow, run
 from cachelayer.functions.encoding import has_cache_key
 from cachelayer.functions.keys import KeyMaker
@@ -125,6 +129,8 @@ class FunctionCore:
         self.annotation_of: Callable[[Any], Any] = lambda annotation: annotation
         self.on_bound: list[Callable[[Binding], None]] = []
         self._wrapper: Callable[[], Any] = lambda: None
+        #: The same function with the same options, decorated once more for another cache.
+        self.twins: weakref.WeakSet[FunctionCore] = weakref.WeakSet()
         self.identity = _define(self)
 
     # -- binding ----------------------------------------------------------------------------------------------
@@ -439,8 +445,9 @@ class FunctionCore:
 
     def superseded(self) -> None:
         """Drop every entry: a function of the same name has taken this one's place."""
-        if self._binding is not None:
-            run(self.invalidate_all())
+        for core in (self, *self.twins):
+            if core._binding is not None:
+                run(core.invalidate_all())
 
     def _check_receiver(self, receiver: Any) -> None:
         if not isinstance(receiver, type) and not has_cache_key(receiver):
@@ -464,6 +471,10 @@ def _define(core: FunctionCore) -> str:
     """Return what tells this function from all others in this process, and from itself before a reload."""
     label = core.label
     before = _defined.get(label)
+    if before is not None and before.function is core.function and before.options == core.options:
+        # Processes agree on what it is called, whichever of its caches each of them uses first.
+        before.twins.add(core)
+        return before.identity
     _defined[label] = core
     if before is not None and _is_redefined(before.function, core.function):
         before.superseded()

@@ -8,7 +8,8 @@ from functools import cached_property, partial, partialmethod, singledispatchmet
 from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, final, overload
 
 from cachelayer.backends.base import CacheBackend
-from cachelayer.cache import Cache, choose_cache
+from cachelayer.cache import Cache
+from cachelayer.default import choose_cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
 from cachelayer.functions import classmethods

@@ -241,7 +241,7 @@ class Recording:
         """Store the run, which has come to its end: a flow."""
         engine, seconds = self._binding.engine, perf_counter() - self._started
         if isinstance(self._refused, EncodingError):
-            refusal = engine.unencodable(self.lookup.policy, self._refused)
+            refusal = engine.keeper.unencodable(self.lookup.policy, self._refused)
             self._result = Result(Outcome.UNCACHEABLE, None, refusal, seconds=seconds, reason="unencodable")
         elif self._refused:
             self._result = Result(Outcome.UNCACHEABLE, seconds=seconds, reason=self._refused)

@@ -12,12 +12,12 @@ from threading import get_ident
 from time import perf_counter
 from typing import Any, cast
 
-from cachelayer.backends.table import NEVER
+from cachelayer.backends.table_entries import NEVER
 from cachelayer.context import bypasses, is_bypassed
 from cachelayer.errors import DecodingError, EncodingError
 from cachelayer.flow.flights import ABANDONED, Failed, Flight, Landed, start_leading, stop_leading
 from cachelayer.flow.lookups import Result
-from cachelayer.flow.storage import LocalEntry, ObjectStorage
+from cachelayer.flow.objects import LocalEntry, ObjectStorage
 from cachelayer.flows import arun, run
 from cachelayer.functions.core import Binding, FunctionCore, Place
 from cachelayer.outcomes import Outcome
@@ -212,7 +212,7 @@ class Quick:
             self._flights.abandon(flight)
 
     def _refused(self, flight: Flight, value: Any, seconds: float, error: EncodingError) -> None:
-        refusal = self._engine.unencodable(self._binding.policy, error)
+        refusal = self._engine.keeper.unencodable(self._binding.policy, error)
         self._flights.land(flight, Landed(lambda: value) if refusal is None else Failed(refusal))
         self._counters.record(Outcome.UNCACHEABLE, seconds=seconds, reason="unencodable")
         if refusal is not None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from cachelayer.backends.table import Shortcut
+from cachelayer.backends.tags import Shortcut
 
 _numbers = itertools.count(1)
 

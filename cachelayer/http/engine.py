@@ -39,7 +39,7 @@ from cachelayer.http.messages import (
     VariantIndex,
 )
 from cachelayer.http.no_vary_search import EVERYTHING, SearchVariance, parse
-from cachelayer.http.partial import PartialResponse, ranged_partial
+from cachelayer.http.partial import PartialResponse, is_part, ranged_partial
 from cachelayer.http.plan import Plan, plan_lookup
 from cachelayer.http.ranges import ranged
 from cachelayer.http.reasons import Reason
@@ -141,7 +141,7 @@ def answer(entry: Entry | None, plan: Plan, reuse: Reuse, now: float) -> Answer:
 def _selected(entry: StoredResponse, plan: Plan, added: Headers, now: float) -> Answer:
     """Return what of a stored response answers the request: all, some ranges, or that the client has it."""
     fields = plan.fields
-    if fields and not_modified(fields, entry, now):
+    if fields and plan.request.method != "POST" and not_modified(fields, entry, now):
         return Answer(304, not_modified_headers(entry), added, b"")
     if plan.request.method == "HEAD":
         return Answer(entry.status, entry.headers, added, b"", entry.phrase)
@@ -245,17 +245,12 @@ def admit(
     """
     if plan.key is None:
         return Admission(plan.reason or Reason.METHOD, head, bypassed=True)
-    if said is None:
-        # Most dynamic pages: nothing about them needs a closer look.
-        required = plan.policy.required
-        if (
-            required
-            and plan.request.method == "GET"
-            and required.isdisjoint([name.lower() for name, _ in head.headers])
+    if said is None and plan.request.method == "GET":
+        refused = refused_at_once(plan.policy, head)
+        # Of a request for a part, or one not to be stored, that is the reason, unless there is nothing to store anyway.
+        if refused is Reason.NO_FRESHNESS or (
+            refused is not None and not plan.directives.items and b"range" not in plan.fields
         ):
-            return Admission(Reason.NO_FRESHNESS, head)
-        refused = refused_at_once(plan, head)
-        if refused is not None:
             return Admission(refused, head)
     case = exchange(plan, head, label, request_time, response_time, said)
     freshness = may_store(case)
@@ -263,11 +258,14 @@ def admit(
         return Admission(freshness, head, rule=case.rule)
     sent = ResponseHead(head.status, _client_headers(case), head.phrase)
     length = content_length(case.fields)
+    draft = _draft(case, sent, freshness, label or "")
+    if draft.status == 206 and not is_part(draft, plan.policy.max_body_bytes):
+        return Admission(Reason.RANGE, head, rule=case.rule)
     return Admission(
         freshness.reason,
         sent,
         plan.policy.max_body_bytes,
-        _draft(case, sent, freshness, label or ""),
+        draft,
         None if isinstance(length, Invalid) else length,
         rule=case.rule,
         search=parse(case.fields),

@@ -7,9 +7,12 @@ never put through a dict, which would lose both.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    from cachelayer.http.no_vary_search import SearchVariance
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 #: The fields of a request: a server's own form of them will do, if it can be gone through again and again.
@@ -36,6 +39,8 @@ class Request(msgspec.Struct, frozen=True):
         relevant: the lines of the `cachelayer.http.plan.RELEVANT` fields that it has, by lower-case name, where the
             server's form of the request lets them be found quickly; Host is in `host` then. None: look in `headers`.
         content: its whole body, where that is part of the key: of QUERY, and of POST by rule. None: it was not read.
+        search: what of the query counts, where the rest of it has been left out: only what says the same about itself
+            is stored and found by it. None: `query` is as sent.
     """
 
     method: str
@@ -47,6 +52,7 @@ class Request(msgspec.Struct, frozen=True):
     original: bytes | None = None
     relevant: FieldLines | None = None
     content: bytes | None = None
+    search: SearchVariance | None = None
 
 
 class ResponseHead(msgspec.Struct, frozen=True, gc=False):

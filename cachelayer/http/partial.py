@@ -59,12 +59,29 @@ def of_206(stored: StoredResponse, max_bytes: int) -> PartialResponse | None:
         stored: the 206 as it came, its body included.
         max_bytes: wholes that are longer are not collected.
     """
+    place = _place(stored)
+    if stored.status != 206 or place is None:
+        return None
+    first, last, length = place
+    return _part(stored, first, length, max_bytes) if last - first + 1 == len(stored.body) else None
+
+
+def is_part(stored: StoredResponse, max_bytes: int) -> bool:
+    """Whether a 206 can be kept as a part, once its body is there; arguments as of `of_206`."""
+    place = _place(stored)
+    return (
+        place is not None
+        and place[2] <= max_bytes
+        and not stored.vary
+        and _strong_validator(stored) is not None
+    )
+
+
+def _place(stored: StoredResponse) -> tuple[int, int, int] | None:
+    """Return the offsets of the first and the last byte, and the length of the whole, where Content-Range tells."""
     values = lines(stored.headers, b"content-range")
     match = _CONTENT_RANGE.fullmatch(values[0]) if len(values) == 1 else None
-    if stored.status != 206 or match is None:
-        return None
-    first, last, length = map(int, match.groups())
-    return _part(stored, first, length, max_bytes) if last - first + 1 == len(stored.body) else None
+    return None if match is None else (int(match[1]), int(match[2]), int(match[3]))
 
 
 def _part(stored: StoredResponse, first: int, length: int, max_bytes: int) -> PartialResponse | None:

@@ -33,6 +33,7 @@ _HOST: Final = b"host"
 RELEVANT: Final = (
     frozenset({_HOST, b"authorization", b"cookie", b"cache-control", b"pragma", b"range"})
     | {b"if-none-match", b"if-modified-since", b"if-range", b"content-length", b"transfer-encoding"}
+    | {b"upgrade"}
     | _PRECONDITIONS
     | FORWARDING_FIELDS
     | METHOD_FIELDS
@@ -149,9 +150,8 @@ def needs_content(request: Request, policy: Policy) -> bool:
     return rule is not None and "POST" in rule.methods
 
 
-def as_get(plan: Plan) -> Plan:
+def as_get(plan: Plan, request: Request) -> Plan:
     """Return how a GET would be looked up that has all that a request has but its content."""
-    request = plan.request
     told = request.relevant
     asked = Request(
         "GET",
@@ -162,6 +162,7 @@ def as_get(plan: Plan) -> Plan:
         request.host,
         request.original,
         None if told is None else {name: lines for name, lines in told.items() if name not in _OF_CONTENT},
+        search=request.search,
     )
     return plan_lookup(asked, plan.policy)
 
@@ -174,6 +175,8 @@ _OF_CONTENT: Final = frozenset(
 def _bypass_by_fields(fields: FieldLines, request: Request) -> Reason | None:
     if not _PRECONDITIONS.isdisjoint(fields):
         return Reason.PRECONDITION
+    if any(b"websocket" in protocol.lower() for protocol in fields.get(b"upgrade", ())):
+        return Reason.UPGRADE
     return Reason.BODY if request.content is None and _has_body(fields) else None
 
 

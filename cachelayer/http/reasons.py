@@ -43,6 +43,7 @@ class Reason(StrEnum):
         "PRECONDITION",
         "If-Match and If-Unmodified-Since are for the application alone (RFC 9111, 4.3.2).",
     )
+    UPGRADE = "UPGRADE", "The request asks for a WebSocket, for which there is no answer in a cache."
     MALFORMED_REQUEST = (
         "MALFORMED-REQUEST",
         "No key can be made of it: several Host fields, or one that is no host.",
@@ -138,6 +139,10 @@ class Reason(StrEnum):
     INCOMPLETE = "INCOMPLETE", "The body did not come to its end, or is not as long as Content-Length says."
     VIEW = "VIEW", "The view said so, by `no_store()`, or keeps its response by itself."
     MIN_USES = "MIN-USES", "The rule stores a response only once it was asked for more often (min_uses)."
+    SEARCH = (
+        "SEARCH",
+        "Responses of this path say different things about which parts of the query matter (No-Vary-Search).",
+    )
     INVALIDATED = "INVALIDATED", "It was invalidated while it was made."
 
     # Used or stored.

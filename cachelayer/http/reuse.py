@@ -10,8 +10,10 @@ from cachelayer.http.age import current_age
 from cachelayer.http.cache_control import Directives, Invalid
 from cachelayer.http.cache_status import Forward
 from cachelayer.http.conditional import not_modified
+from cachelayer.http.fields import index
 from cachelayer.http.guards import guard
 from cachelayer.http.messages import Entry, StoredResponse, VariantIndex
+from cachelayer.http.no_vary_search import SearchVariance, parse
 from cachelayer.http.plan import Plan
 from cachelayer.http.reasons import Reason
 from cachelayer.http.staleness import client_takes
@@ -62,12 +64,24 @@ def evaluate(entry: Entry | None, plan: Plan, now: float) -> Reuse:
         plan: of the request; one that bypasses is forwarded for its own reason.
         now: epoch seconds.
     """
-    if _is_plain(entry, plan) and plan.key is not None and now < entry.fresh_until:
+    if (
+        _is_plain(entry, plan)
+        and plan.key is not None
+        and now < entry.fresh_until
+        and plan.request.search is None
+    ):
         return FRESH
+    if plan.request.search is not None and not _says_the_same(entry, plan.request.search):
+        entry = None
     decision = _select(entry, plan, now)
     if decision.forward is not None and plan.directives.items and plan.directives.has(b"only-if-cached"):
         return GATEWAY_TIMEOUT
     return decision
+
+
+def _says_the_same(entry: Entry | None, search: SearchVariance) -> bool:
+    """Whether what was found by a part of the query says itself that the rest does not matter (No-Vary-Search)."""
+    return not isinstance(entry, StoredResponse) or parse(index(entry.headers)) == search
 
 
 def _is_plain(entry: Entry | None, plan: Plan) -> TypeGuard[StoredResponse]:
@@ -99,7 +113,9 @@ def _select(entry: Entry | None, plan: Plan, now: float) -> Reuse:
     refused = _refused_by_directives(entry, plan.directives, now)
     if refused is not None:
         return Reuse(refused, Forward.REQUEST, selected=True)
-    return NOT_MODIFIED if not_modified(plan.fields, entry, now) else FRESH
+    # To a POST it would be 412, which a cache does not answer (RFC 9110, section 13.2.2).
+    is_read = plan.request.method != "POST"
+    return NOT_MODIFIED if is_read and not_modified(plan.fields, entry, now) else FRESH
 
 
 def _stale(stored: StoredResponse, directives: Directives, now: float) -> Reuse:

@@ -16,12 +16,12 @@ from cachelayer.http.age import corrected_initial_age
 from cachelayer.http.cache_control import INVALID, Directives, Invalid, of_message, parse
 from cachelayer.http.conditional import is_etag
 from cachelayer.http.cookies import set_cookie_name
-from cachelayer.http.fields import index, lines, well_formed
+from cachelayer.http.fields import index, well_formed
 from cachelayer.http.freshness import explicit_lifetime, heuristic_lifetime
 from cachelayer.http.guards import guard
 from cachelayer.http.messages import FieldLines, Instructions, ResponseHead
 from cachelayer.http.plan import Plan
-from cachelayer.http.policy import HEADERS_ONLY
+from cachelayer.http.policy import HEADERS_ONLY, Policy
 from cachelayer.http.reasons import Reason
 from cachelayer.http.rules import DEFAULT_STATUSES, NEVER_BY_RULE, Rule
 from cachelayer.http.staleness import windows
@@ -145,23 +145,25 @@ def may_store(case: Exchange) -> Freshness | Reason:
     return freshness if freshness.seconds > 0 or _worth_keeping(case, freshness) else Reason.STALE
 
 
-def refused_at_once(plan: Plan, head: ResponseHead) -> Reason | None:
-    """Return the reason that `may_store` would find first, for most responses that are not to be stored; else None.
+def refused_at_once(policy: Policy, head: ResponseHead) -> Reason | None:
+    """Return the reason that most responses to GET have not to be stored, told without a closer look; or None.
 
-    It asks only what can be told without a closer look: whether a plain request got an ordinary response whose own
-    Cache-Control keeps it out.
+    That is how most dynamic pages are: nothing in their fields lets them be stored, or their Cache-Control forbids it.
     """
-    policy = plan.policy
-    if plan.fields or policy.rule_list or policy.targets or head.status != 200 or head.trailers:
+    names = [name.lower() for name, _ in head.headers]
+    required = policy.required
+    if required and required.isdisjoint(names):
+        return Reason.NO_FRESHNESS
+    if policy.rule_list or policy.targets or head.status != 200 or head.trailers:
         return None
-    if plan.request.method != "GET":
+    if names.count(b"cache-control") != 1:
         return None
-    names = parse(lines(head.headers, b"cache-control")).names
-    if b"must-understand" in names:
+    directives = parse((head.headers[names.index(b"cache-control")][1],)).names
+    if b"must-understand" in directives:
         return None
-    if b"no-store" in names:
+    if b"no-store" in directives:
         return Reason.NO_STORE
-    return Reason.PRIVATE if b"private" in names else None
+    return Reason.PRIVATE if b"private" in directives else None
 
 
 def _worth_keeping(case: Exchange, freshness: Freshness) -> bool:

@@ -51,7 +51,26 @@ def selecting_fields(fields: FieldLines) -> tuple[bytes, ...] | None:
 
 def nominate(names: tuple[bytes, ...], headers: RequestHeaders) -> Nominated:
     """Return what a request has in each of the fields `names`."""
-    return tuple([(name, _normalised(name, lines(headers, name))) for name in names])
+    odd = [field for field in headers if b"_" in field[0]]
+    return tuple([(name, _normalised(name, _lines(headers, name, odd))) for name in names])
+
+
+def _lines(headers: RequestHeaders, name: bytes, odd: RequestHeaders) -> tuple[bytes, ...]:
+    """Return what a request has in a field. To an application behind CGI or WSGI "_" and "-" are one."""
+    found, others = lines(headers, name), headers if b"_" in name else odd
+    if not others:
+        return found
+    same = [
+        value.strip(b" \t")
+        for field, value in others
+        if field.lower() != name and _hyphenated(field) == _hyphenated(name)
+    ]
+    # Told apart from those that everybody takes for this field: which of them counts is not known here.
+    return (*found, b"_", *same) if same else found
+
+
+def _hyphenated(name: bytes) -> bytes:
+    return name.lower().replace(b"_", b"-")
 
 
 def _normalised(name: bytes, values: tuple[bytes, ...]) -> tuple[bytes, ...]:

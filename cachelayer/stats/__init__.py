@@ -5,8 +5,9 @@ What is shown, and how to get at it, is in `cachelayer.stats.report`; how a work
 """
 
 from cachelayer.stats.making import make_report, route_detail, shared_totals
+from cachelayer.stats.registry import RouteRegistry
 from cachelayer.stats.report import Report, RouteDetail
-from cachelayer.stats.routes import RouteCounters, RouteRegistry
+from cachelayer.stats.routes import RouteCounters
 from cachelayer.stats.snapshots import RouteStats, StatsSnapshot
 
 __all__ = [

@@ -26,7 +26,9 @@ from typing import Any, Final
 
 import msgspec
 
-from cachelayer.backends.table import HASHES, NEVER, Entry, EntryTable, Tag, size_of
+from cachelayer.backends.table import HASHES, EntryTable
+from cachelayer.backends.table_entries import NEVER, Entry, size_of
+from cachelayer.backends.tags import Tag
 
 #: The sizes that are marked in the store, and those that ghosts tell of, as multiples of what it may hold.
 BELOW: Final = (0.25, 0.5)

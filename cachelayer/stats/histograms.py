@@ -7,6 +7,7 @@ for, is no further than 8 % from anything in it. Counts and sums are exact.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -71,6 +72,17 @@ def add(one: Buckets, other: Buckets) -> dict[int, int]:
     for number, count in other.items():
         sums[number] = sums.get(number, 0) + count
     return sums
+
+
+def put_into(buckets: dict[int, int], values: Iterable[float]) -> None:
+    """Count each of `values` in its bucket: in one go, for less than half of what each by itself would take."""
+    rising = sorted(values)
+    done, count = 0, len(rising)
+    while done < count:
+        number = bucket_of(rising[done])
+        end = bisect_right(rising, BOUNDS[number], done) if number < len(BOUNDS) else count
+        buckets[number] = buckets.get(number, 0) + end - done
+        done = end
 
 
 def _middle(number: int) -> float:

@@ -11,13 +11,14 @@ import msgspec
 from cachelayer.backends.base import CacheBackend, CacheStats
 from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.resilience import Health, ResilientBackend
-from cachelayer.backends.table import Entry, EntryTable
+from cachelayer.backends.table import EntryTable
+from cachelayer.backends.table_entries import Entry
 from cachelayer.backends.tiered import TieredBackend
 from cachelayer.http import PartialResponse, StoredResponse, VariantIndex
 from cachelayer.stats.curve import MissRatioCurve, start_curve
 from cachelayer.stats.pages import Present, SampledRoute, Stored, VariedCount
+from cachelayer.stats.registry import RouteRegistry
 from cachelayer.stats.report import BackendReport, HealthReport, KeyCount
-from cachelayer.stats.routes import RouteRegistry
 from cachelayer.stats.samples import Samples
 
 #: Entries up to which all are looked at each time; beyond that only every so many seconds.

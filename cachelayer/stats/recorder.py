@@ -35,8 +35,8 @@ from cachelayer.stats.pages import (
     WorkerPage,
 )
 from cachelayer.stats.pausing import Pauses
+from cachelayer.stats.registry import RouteRegistry
 from cachelayer.stats.report import AuditEntry
-from cachelayer.stats.routes import RouteRegistry
 from cachelayer.stats.sharing import Sharing
 from cachelayer.stats.shelf import Shelf
 from cachelayer.stats.snapshots import RouteStats, difference, is_empty

@@ -1,4 +1,4 @@
-"""Counters of routes and functions: exact under threads, and bounded in labels.
+"""Counters of a route or function: exact under threads.
 
 What happens once for each lookup is one or two C calls that take no lock: a step of a counter, and an item appended to
 a queue. Every thousand items, or when somebody asks, the queues are added up, many at a time.
@@ -6,22 +6,18 @@ a queue. Every thousand items, or when somebody asks, the queues are added up, m
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Final
 
-from cachelayer.counters import BOUNDS, Counter
+from cachelayer.counters import Counter
 from cachelayer.forks import ProcessLock
 from cachelayer.outcomes import SERVED, Outcome
+from cachelayer.stats.histograms import put_into
 from cachelayer.stats.samples import Samples
 from cachelayer.stats.snapshots import RouteStats
 
-#: Labels kept apart; what comes later is counted under `OTHER`.
-MOST_LABELS: Final = 500
 MOST_REASONS: Final = 50
 MOST_PENDING: Final = 1000
 OTHER: Final = "<other>"
@@ -35,12 +31,13 @@ _MOST_SAMPLES: Final = 256
 _STORES_TO_A_SAMPLE: Final = 8
 
 _HIT: Final = Outcome.HIT
+_MISS: Final = Outcome.MISS
 _HIT_MASK: Final = HITS_TO_A_SAMPLE - 1
 _OTHER_MASK: Final = OTHERS_TO_A_SAMPLE - 1
-_bucket_of = partial(bisect_left, BOUNDS)
 
-#: Guards the sums of all labels. It is held for microseconds, when somebody asks or a thousand steps wait to be summed.
-_lock = ProcessLock()
+#: Guards the sums of all labels, and registries of them. It is held for microseconds, when somebody asks or a thousand
+#: steps wait to be summed.
+lock = ProcessLock()
 
 
 class RouteCounters:
@@ -51,37 +48,71 @@ class RouteCounters:
 
     Attributes:
         samples: what is known of some of the lookups.
+        shortcut_hits: hits that a function's shortcut served; they are hits like all others.
+        evictions: entries that the memory store removed to make room.
+        note_miss: counts a miss: atomic, and takes no lock.
+        note_store: counts a value or response that was stored: (bytes, seconds for which it is fresh; None for ever).
         on_wake: called once, with the next miss, request or sample; None where nobody waits for that.
     """
 
-    #: Counts a miss: atomic, and takes no lock.
-    note_miss: Callable[[float], object]
-    #: Counts a value or response that was stored: (bytes, seconds for which it is fresh; None for ever).
-    note_store: Callable[[tuple[int, float | None]], object]
+    # Slots are read faster than other attributes, and each lookup reads several.
+    __slots__ = (
+        "__weakref__",
+        "_added",
+        "_counts",
+        "_hits",
+        "_hits_sampled",
+        "_missed",
+        "_most",
+        "_others",
+        "_refresh_errors",
+        "_refreshes",
+        "_sizes",
+        "_stored",
+        "_tick_hit",
+        "_tick_miss",
+        "_timed",
+        "_took",
+        "evictions",
+        "note_miss",
+        "note_store",
+        "on_wake",
+        "route",
+        "samples",
+        "shortcut_hits",
+        "tick",
+    )
 
     def __init__(self, route: str) -> None:
         self.route = route
         self.samples = Samples(route)
         self._counts = {outcome: Counter() for outcome in Outcome}
         self.tick = {outcome: counter.tick for outcome, counter in self._counts.items()}
-        self._tick_hit = self.tick[_HIT]
-        #: Hits that a function's shortcut served; they are hits like all others.
-        self.shortcut_hits = Counter()
-        #: Entries that the memory store removed to make room.
-        self.evictions = Counter()
+        self._tick_hit, self._tick_miss = self.tick[_HIT], self.tick[_MISS]
+        self.shortcut_hits, self.evictions = Counter(), Counter()
         self._refreshes, self._refresh_errors = Counter(), Counter()
         self._hits_sampled = 0
         self.on_wake: Callable[[], object] | None = None
         self._most = MOST_PENDING
-        self._reset_times()
+        # What waits to be added up. Appending to a list is atomic and takes no lock.
+        self._hits: list[float] = []
+        self._sizes: list[int] = []
+        self._took: list[float] = []
+        self._missed: list[float] = []
+        self._stored: list[tuple[int, float | None]] = []
+        self._others: list[tuple[Outcome, float, str, int]] = []
+        self._timed: deque[tuple[float, str, float, float]] = deque(maxlen=_MOST_SAMPLES)
+        self.note_miss: Callable[[float], object] = self._missed.append
+        self.note_store: Callable[[tuple[int, float | None]], object] = self._stored.append
+        self._added = _Added()
 
     def note_refresh(self, *, seconds: float, failed: bool) -> None:
         """Count a computation in the background, which no lookup waited for."""
         self._refreshes.tick()
         if failed:
             self._refresh_errors.tick()
-        self._refreshed.append(seconds)
-        if len(self._stored) > self._most:
+        self._took.append(seconds)
+        if len(self._took) > self._most:
             self._settle_now()
 
     def record(
@@ -103,18 +134,28 @@ class RouteCounters:
         Returns:
             Whether this lookup is one of the few to be looked at closely: `note_sample` it.
         """
+        count: Any
         if outcome is _HIT and not reason:
-            count: Any = self._tick_hit()
+            count = self._tick_hit()
             if seconds or size:
+                self._sizes.append(size)
                 waiting = self._hits
-                waiting.append((seconds, size))
+                waiting.append(seconds)
                 if len(waiting) > self._most:
                     self._settle_now()
             return not count & _HIT_MASK
+        if outcome is _MISS and not reason:
+            count = self._tick_miss()
+            if seconds:
+                waiting = self._took
+                waiting.append(seconds)
+                if len(waiting) > self._most:
+                    self._settle_now()
+            return not count & _OTHER_MASK
         count = self.tick[outcome]()
         if seconds or reason or size:
-            self._pending.append((outcome, seconds, reason, size))
-            if len(self._pending) > self._most:
+            self._others.append((outcome, seconds, reason, size))
+            if len(self._others) > self._most:
                 self._settle_now()
         return not count & _OTHER_MASK
 
@@ -148,30 +189,31 @@ class RouteCounters:
 
     def snapshot(self) -> RouteStats:
         """Return the counts as they are now."""
-        with _lock:
+        with lock:
             self._settle()
+            added = self._added
             counts = {outcome.value: counter.value for outcome, counter in self._counts.items()}
-            counts[Outcome.HIT] += self.shortcut_hits.value
-            counts[Outcome.MISS] += self._misses
+            counts[_HIT] += self.shortcut_hits.value
+            counts[_MISS] += added.misses
             ages, gaps, changes, unchanged = self.samples.counts()
             return RouteStats(
                 route=self.route,
-                origin_calls=self._origin_calls,
-                origin_seconds=self._origin_seconds,
-                hit_calls=self._hit_calls,
-                hit_seconds=self._hit_seconds,
-                bytes_served=self._bytes_served,
-                reasons=dict(self._reasons),
+                origin_calls=added.origin.calls,
+                origin_seconds=added.origin.seconds,
+                hit_calls=added.hits.calls,
+                hit_seconds=added.hits.seconds,
+                bytes_served=added.bytes_served,
+                reasons=dict(added.reasons),
                 refreshes=self._refreshes.value,
                 refresh_errors=self._refresh_errors.value,
-                stores=self._stores,
-                bytes_stored=self._bytes_stored,
+                stores=added.stores,
+                bytes_stored=added.bytes_stored,
                 evictions=self.evictions.value,
-                origin_buckets=dict(self._origin_buckets),
-                hit_buckets=dict(self._hit_buckets),
-                size_buckets=dict(self._size_buckets),
+                origin_buckets=dict(added.origin.buckets),
+                hit_buckets=dict(added.hits.buckets),
+                size_buckets=dict(added.sizes),
                 age_buckets=ages,
-                ttl_buckets=dict(self._ttl_buckets),
+                ttl_buckets=dict(added.lives),
                 gap_buckets=gaps,
                 change_buckets=changes,
                 unchanged=unchanged,
@@ -180,168 +222,105 @@ class RouteCounters:
 
     def reset(self) -> None:
         """Start again from zero."""
-        with _lock:
+        with lock:
+            self._settle()
             for counter in self._counts.values():
                 counter.reset()
             for counter in (self.shortcut_hits, self.evictions, self._refreshes, self._refresh_errors):
                 counter.reset()
             self.samples.reset()
-            self._reset_times()
+            self._added = _Added()
 
     def _settle_now(self) -> None:
         wake = self.on_wake
         self.stay_awake()
-        with _lock:
+        with lock:
             self._settle()
         if wake is not None:
             wake()
 
     def _settle(self) -> None:
         """Add up what was recorded since the last time."""
+        added = self._added
         missed = _taken(self._missed)
-        self._misses += len(missed)
-        self._add_origin(missed)
-        self._add_origin(_taken(self._refreshed))
+        added.misses += len(missed)
+        added.origin.add(missed)
+        added.origin.add(_taken(self._took))
+        added.hits.add(_taken(self._hits))
+        added.bytes_served += sum(_taken(self._sizes))
+        added.add_stores(_taken(self._stored))
+        added.add_others(_taken(self._others))
         if self._timed:
-            self._add_shortcuts(_taken(self._timed))
-        self._add_stores(_taken(self._stored))
-        if self._hits:
-            seconds, sizes = zip(*_taken(self._hits), strict=True)
-            self._add_hits(seconds)
-            self._bytes_served += sum(sizes)
-        if self._pending:
-            self._add_lookups(_taken(self._pending))
+            self._add_shortcuts()
 
-    def _add_lookups(self, items: list[tuple[Outcome, float, str, int]]) -> None:
-        served = [item for item in items if item[0] in SERVED]
-        self._add_hits([item[1] for item in served])
-        self._bytes_served += sum([item[3] for item in served])
-        if len(served) < len(items):
-            self._add_origin([item[1] for item in items if item[0] not in SERVED])
-        for item in items:
-            if item[2]:
-                self._count_reason(item[2])
-
-    def _add_shortcuts(self, sampled: list[tuple[float, str, float, float]]) -> None:
+    def _add_shortcuts(self) -> None:
         """Add up sampled hits by shortcuts: where there were many, each of the latest stands for more than 64."""
+        take = self._timed.popleft
+        sampled = [take() for _ in range(len(self._timed))]
         hits = self.shortcut_hits.value
-        weight = max(
-            HITS_TO_A_SAMPLE, (hits - self._hits_sampled) // len(sampled)
-        )  # below zero after a reset
+        since = hits - self._hits_sampled  # below zero after a reset
+        weight = max(HITS_TO_A_SAMPLE, since // len(sampled))
         self._hits_sampled = hits
-        self._add_hits([seconds for seconds, *_ in sampled])
+        self._added.hits.add([seconds for seconds, *_ in sampled])
         for seconds, key, created, at in sampled:
             self.samples.note(_HIT, weight, key=key, at=at, seconds=seconds, age=at - created)
 
-    def _add_origin(self, seconds: Sequence[float]) -> None:
-        if seconds:
-            self._origin_calls += len(seconds)
-            self._origin_seconds += sum(seconds)
-            self._origin_buckets.update(map(_bucket_of, seconds))
 
-    def _add_hits(self, seconds: Sequence[float]) -> None:
-        if seconds:
-            self._hit_calls += len(seconds)
-            self._hit_seconds += sum(seconds)
-            self._hit_buckets.update(map(_bucket_of, seconds))
-
-    def _add_stores(self, stored: list[tuple[int, float | None]]) -> None:
-        if stored:
-            sizes = [size for size, _ in stored]
-            self._stores += len(sizes)
-            self._bytes_stored += sum(sizes)
-            for size, count in Tally(sizes).items():  # many are alike
-                self._size_buckets[_bucket_of(size)] += count
-            lives = [ttl for _, ttl in stored[::_STORES_TO_A_SAMPLE] if ttl is not None]
-            self._ttl_buckets.update(map(_bucket_of, lives))
-
-    def _count_reason(self, reason: str) -> None:
-        known = reason if reason in self._reasons or len(self._reasons) < MOST_REASONS else OTHER
-        self._reasons[known] = self._reasons.get(known, 0) + 1
-
-    def _reset_times(self) -> None:
-        # Appending is atomic and takes no lock; the sums are made when somebody asks.
-        self._hits: deque[tuple[float, int]] = deque()
-        self._pending: deque[tuple[Outcome, float, str, int]] = deque()
-        self._missed: deque[float] = deque()
-        self._stored: deque[tuple[int, float | None]] = deque()
-        self._refreshed: deque[float] = deque(maxlen=MOST_PENDING)
-        self._timed: deque[tuple[float, str, float, float]] = deque(maxlen=_MOST_SAMPLES)
-        self.note_miss, self.note_store = self._missed.append, self._stored.append
-        self._misses = self._stores = self._bytes_stored = 0
-        self._origin_calls = self._hit_calls = self._bytes_served = 0
-        self._origin_seconds = self._hit_seconds = 0.0
-        self._reasons: dict[str, int] = {}
-        self._origin_buckets: Tally[int] = Tally()
-        self._hit_buckets: Tally[int] = Tally()
-        self._size_buckets: Tally[int] = Tally()
-        self._ttl_buckets: Tally[int] = Tally()
-
-
-def _taken(queue: deque[Any]) -> list[Any]:
-    """Take out what is in the queue by now. Others may append meanwhile; nobody else takes."""
-    take = queue.popleft
-    return [take() for _ in range(len(queue))]
-
-
-class RouteRegistry:
-    """The counters of all labels, at most `MOST_LABELS` of them.
+class _Times:
+    """Times that were added up.
 
     Attributes:
-        on_wake: called once, when a label is next asked for; None where nobody waits for that.
+        calls: how many.
+        seconds: their sum.
+        buckets: how many are in each bucket.
     """
 
     def __init__(self) -> None:
-        self._routes: dict[str, RouteCounters] = {}
-        self._asleep: dict[str, RouteCounters] = {}
-        self.on_wake: Callable[[], object] | None = None
+        self.calls, self.seconds = 0, 0.0
+        self.buckets: dict[int, int] = {}
 
-    def counters(self, label: str) -> RouteCounters:
-        """Return the counters of `label`, or those of `<other>` where there are too many labels already."""
-        found = self._routes.get(label)
-        if found is not None:
-            return found
-        if self.on_wake is not None:
-            self._wake()
-        with _lock:
-            if label not in self._routes and len(self._routes) >= MOST_LABELS:
-                label = OTHER
-            return self._routes.setdefault(label, RouteCounters(label))
+    def add(self, seconds: Sequence[float]) -> None:
+        if seconds:
+            self.calls += len(seconds)
+            self.seconds += sum(seconds)
+            put_into(self.buckets, seconds)
 
-    def find(self, label: str) -> RouteCounters | None:
-        """Return the counters of `label` if there are any already; wakes nobody."""
-        return self._routes.get(label) or self._asleep.get(label)
 
-    def wake_with(self, wake: Callable[[], object]) -> None:
-        """Call `wake` once, when next there is something to count, hits by shortcuts aside."""
-        with _lock:
-            # Out of the way of those who ask for a label, so that the next one notices.
-            self._asleep, self._routes, self.on_wake = {**self._routes, **self._asleep}, {}, wake
-            for counters in self._asleep.values():
-                counters.wake_with(self._wake)
+class _Added:
+    """What was added up of one label since the beginning, or the last reset."""
 
-    def snapshots(self) -> dict[str, RouteStats]:
-        """Return the counts of every label."""
-        return {label: counters.snapshot() for label, counters in list(self.known().items())}
+    def __init__(self) -> None:
+        self.origin, self.hits = _Times(), _Times()
+        self.misses = self.stores = self.bytes_stored = self.bytes_served = 0
+        self.reasons: dict[str, int] = {}
+        self.sizes: dict[int, int] = {}
+        self.lives: dict[int, int] = {}
 
-    def known(self) -> dict[str, RouteCounters]:
-        """Return the counters of every label."""
-        return {**self._asleep, **self._routes}
+    def add_others(self, items: list[tuple[Outcome, float, str, int]]) -> None:
+        """Add lookups that are neither a plain hit nor a plain miss."""
+        if not items:
+            return
+        self.hits.add([seconds for outcome, seconds, _, _ in items if outcome in SERVED])
+        self.origin.add([seconds for outcome, seconds, _, _ in items if outcome not in SERVED])
+        self.bytes_served += sum([size for outcome, _, _, size in items if outcome in SERVED])
+        for _, _, reason, _ in items:
+            if reason:
+                known = reason if reason in self.reasons or len(self.reasons) < MOST_REASONS else OTHER
+                self.reasons[known] = self.reasons.get(known, 0) + 1
 
-    def reset(self) -> None:
-        """Start every label again from zero."""
-        for counters in self._all():
-            counters.reset()
+    def add_stores(self, stored: list[tuple[int, float | None]]) -> None:
+        """Add what was stored."""
+        if not stored:
+            return
+        sizes = [size for size, _ in stored]
+        self.stores += len(sizes)
+        self.bytes_stored += sum(sizes)
+        put_into(self.sizes, sizes)
+        put_into(self.lives, [ttl for _, ttl in stored[::_STORES_TO_A_SAMPLE] if ttl is not None])
 
-    def _wake(self) -> None:
-        with _lock:
-            wake, self.on_wake = self.on_wake, None
-            self._routes = {**self._asleep, **self._routes}
-            self._asleep = {}
-            for counters in self._routes.values():
-                counters.stay_awake()
-        if wake is not None:
-            wake()
 
-    def _all(self) -> Iterable[RouteCounters]:
-        return list(self.known().values())
+def _taken(queue: list[Any]) -> list[Any]:
+    """Take out what is in the queue by now. Others may append meanwhile, at its end; nobody else takes."""
+    taken = queue[:]
+    del queue[: len(taken)]
+    return taken

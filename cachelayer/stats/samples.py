@@ -172,24 +172,27 @@ class Samples:
     def _note_parts(self, key: str, headers: Mapping[str, str]) -> None:
         """Note which part of a miss's key may be what split it from an earlier one."""
         base, _, query = key.partition("?")
-        parts = [("query", *_pair(item)) for item in query.split("&") if item] if query else []
+        parts = [("query", name, value) for name, value in _pairs(query)]
         parts += [("header", name, value) for name, value in headers.items()]
-        parts = parts[:_MOST_PARAMETERS]
-        for place, (kind, name, value) in enumerate(parts):
+        del parts[_MOST_PARAMETERS:]
+        hashes = [hash(part) for part in parts]
+        whole = hash(base) + sum(hashes)  # whatever the order
+        for (kind, name, value), hashed in zip(parts, hashes, strict=True):
             varied = self._of(kind, name)
             varied.seen += 1
             varied.bits |= 1 << (hash(value) % _BITS)
-            others = parts[:place] + parts[place + 1 :]
-            if self._is_known(hash((base, kind, name, tuple(sorted(others))))):
+            if self._is_known(whole - hashed + hash((kind, name))):
                 varied.avoidable += 1
 
     def _is_known(self, remainder: int) -> bool:
-        known = remainder in self._remainders
-        self._remainders[remainder] = None
-        self._remainders.move_to_end(remainder)
-        if len(self._remainders) > _MOST_REMAINDERS:
-            self._remainders.popitem(last=False)
-        return known
+        remainders = self._remainders
+        if remainder in remainders:
+            remainders.move_to_end(remainder)
+            return True
+        remainders[remainder] = None
+        if len(remainders) > _MOST_REMAINDERS:
+            remainders.popitem(last=False)
+        return False
 
     def _of(self, kind: str, name: str) -> Varied:
         name = name[:_LONGEST_NAME]
@@ -202,6 +205,9 @@ class Samples:
         return found
 
 
-def _pair(item: str) -> tuple[str, str]:
-    name, _, value = item.partition("=")
-    return (unquote_plus(name) if "%" in name or "+" in name else name), value
+def _pairs(query: str) -> list[tuple[str, str]]:
+    """Return names and values of a query; names without their encoding."""
+    pairs = [item.partition("=") for item in query.split("&") if item]
+    if "%" in query or "+" in query:
+        return [(unquote_plus(name), value) for name, _, value in pairs]
+    return [(name, value) for name, _, value in pairs]

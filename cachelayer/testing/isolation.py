@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 from cachelayer.backends.base import CacheBackend
 from cachelayer.backends.memory import InMemoryBackend
 from cachelayer.backends.null import NullBackend
-from cachelayer.cache import Cache, cache_over, default_over_another_store, over_another_store
+from cachelayer.cache import Cache, over_another_store
+from cachelayer.default import cache_over, default_over_another_store
 from cachelayer.errors import OptionTypeError
 from cachelayer.testing.clock import FakeClock
 

@@ -463,7 +463,7 @@ def test_a_dropped_store_is_freed():
     gc.collect()
     assert reference() is None
     assert its_table() is None
-    assert its_table not in table._forks._tables
+    assert its_table not in table._tables._guarded
 
 
 def test_a_repr_shows_no_values():

@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from cachelayer.backends import table as table_module
 from cachelayer.backends.memory import InMemoryBackend
-from cachelayer.backends.table import NEVER, ObjectEntry
+from cachelayer.backends.table_entries import NEVER, ObjectEntry
 from cachelayer.flow.flights import Flights
 from cachelayer.testing import FakeClock
 

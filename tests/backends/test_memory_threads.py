@@ -10,7 +10,7 @@ import pytest
 
 from cachelayer import counters
 from cachelayer.backends.memory import InMemoryBackend
-from cachelayer.backends.table import NEVER, ObjectEntry, size_of
+from cachelayer.backends.table_entries import NEVER, ObjectEntry, size_of
 from cachelayer.counters import Counter
 from cachelayer.testing.crowds import PATIENCE, in_a_child, in_threads
 

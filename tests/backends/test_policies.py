@@ -16,7 +16,7 @@ from cachelayer.backends.policies import POLICIES
 from cachelayer.backends.policies.arc import ARC
 from cachelayer.backends.policies.line import Line
 from cachelayer.backends.policies.s3fifo import S3FIFO
-from cachelayer.backends.table import NEVER, ObjectEntry, size_of
+from cachelayer.backends.table_entries import NEVER, ObjectEntry, size_of
 from cachelayer.errors import ConfigurationError
 from cachelayer.testing import FakeClock
 from cachelayer.testing.contract import BackendContract

@@ -8,7 +8,9 @@ import pytest
 
 from cachelayer.backends import table as table_module
 from cachelayer.backends.memory import InMemoryBackend
-from cachelayer.backends.table import NEVER, EntryTable, ObjectEntry, Shortcut, Tag
+from cachelayer.backends.table import EntryTable
+from cachelayer.backends.table_entries import NEVER, ObjectEntry
+from cachelayer.backends.tags import Shortcut, Tag
 from cachelayer.testing import FakeClock
 
 

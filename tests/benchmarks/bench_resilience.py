@@ -104,7 +104,7 @@ def bench_six_methods() -> None:
     for name in ("bare", "wrapped"):
         cache = Cache(SixMethods())
         if name == "bare":
-            cache.engine.storage._backend = cache.backend  # type: ignore[union-attr] # an EnvelopeStorage
+            cache.engine.storage._operations.backend = cache.backend  # type: ignore[union-attr] # an EnvelopeStorage
         function = cached(cache=cache, name="body")(lambda number: number)
         function(1)
         rows_of[name] = statement("f(1)", f=function)

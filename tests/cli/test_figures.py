@@ -1,11 +1,12 @@
 """`cachelayer stats`, `routes` and `top`."""
 
+import contextlib
 import json
 import time
 
 import pytest
 
-from cachelayer import Cache
+from cachelayer import Cache, Outcome
 from tests.cli.support import PURGE, VIEW, ask, dashboard, used
 
 
@@ -58,6 +59,14 @@ def test_routes_has_a_row_for_each(store):
     assert result.exit_code == 0
     assert "75.0 %" in lines["double"]
     assert "50.0 %" in lines["GET /pages/{id}"]
+
+
+def test_what_was_never_looked_up_has_no_hit_rate(tmp_path):
+    """A route that is only bypassed shows a dash, and not a rate of nothing [observability 14]."""
+    url = f"disk://{tmp_path}/cache.db"
+    with contextlib.closing(Cache(url)) as cache:
+        cache.routes.counters("POST /orders").record(Outcome.BYPASS)
+    assert ask("routes", "--backend", url).stdout.splitlines()[1].split()[:4] == ["POST", "/orders", "1", "–"]  # noqa: RUF001
 
 
 def test_routes_as_json(store):

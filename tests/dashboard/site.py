@@ -33,7 +33,7 @@ vars(late)["source"] = Late()
 cache = Cache(os.environ.get("SHOP_STORE") or None, name="shop", stats_interval=0.2)
 mounts = {
     "/without": late,
-    "/made-up": make_dashboard(interval=0.2),
+    "/made-up": make_dashboard(interval=0.5),
     "/deep/cache": Dashboard(cache, auth=[PEOPLE, Bearer(purge={"deploy": TOKEN})], interval=0.2),
 }
 

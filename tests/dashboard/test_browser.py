@@ -218,6 +218,22 @@ def test_figures_that_come_later_fill_the_page(browser: Browser, base: str):
         assert visitor.loads == 1
 
 
+def test_times_are_the_readers_own(browser: Browser, base: str):
+    """On the axes, under the pointer and in the log alike; without JavaScript all are UTC, and say so."""
+    with Visitor(browser, base, timezone_id="Asia/Tokyo", locale="en-GB") as visitor:
+        page = visitor.open()
+        expect(page.locator("#outcomes .xs time").first).to_have_text("22:25")
+        expect(page.locator("#outcomes .zone")).to_be_hidden()
+        page.locator("#outcomes .moment .target").nth(1).hover()
+        expect(page.locator("#tip")).to_contain_text("22:26\n")
+        page.locator("#heat .heat").first.hover()
+        expect(page.locator("#tip")).to_contain_text("22:25\n")
+    with Visitor(browser, base, java_script_enabled=False, timezone_id="Asia/Tokyo") as visitor:
+        page = visitor.open()
+        expect(page.locator("#outcomes .xs time").first).to_have_text("13:25")
+        expect(page.locator("#outcomes header")).to_contain_text("UTC")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_light_and_dark(browser: Browser, base: str, scheme: str):
     """As the system says, until the button says otherwise; that is remembered [observability 7]."""

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from cachelayer.dashboard import figures
-from cachelayer.dashboard.charts import Series, curve, lines, nice_top, shares, spark, stacked, strip
+from cachelayer.dashboard.charts import Moments, Series, curve, lines, nice_top, shares, spark, stacked, strip
 
 NOTHING, MINUS = figures.NOTHING, "\N{MINUS SIGN}"
 
@@ -57,7 +57,12 @@ def test_durations(seconds: float | None, shown: str):
         (0.000164, "160 µs"),
         (5.23, "5.2 s"),
         (0.0148, "15 ms"),
-        (4_740, "1.31 h"),
+        (95.0, "1.6 min"),
+        (4_740, "1.3 h"),
+        (80_000.0, "22 h"),
+        (86_400.0, "1 d"),
+        (0.9996, "1 s"),
+        (2e-7, "0.2 µs"),
     ],
 )
 def test_what_a_histogram_says(seconds: float | None, shown: str):
@@ -113,9 +118,21 @@ def heights(svg: str, style: str) -> list[float]:
     return [float(found) for found in re.findall(rf'height="([\d.]+)" class="{style}"', svg)]
 
 
+def along(tips: str) -> Moments:
+    """Return moments, a minute each."""
+    return Moments(start=1_795_357_500.0, step=60.0, span=3600.0, tips=list(tips))
+
+
+def test_a_chart_says_when_its_moments_are():
+    """So that the page can tell the reader's own time of each."""
+    svg = stacked([Series("a", "hit", [1, 1])], along("xy"), top=1)
+    assert 'data-start="1795357500" data-step="60" data-span="3600"' in svg
+    assert re.findall(r'data-tip="(\w)"', svg) == ["x", "y"]
+
+
 def test_bars_are_as_high_as_their_values():
     """And stand on each other; a value of nothing is no bar."""
-    svg = stacked([Series("a", "hit", [10, 0]), Series("b", "miss", [5, 20])], ["x", "y"], top=20)
+    svg = stacked([Series("a", "hit", [10, 0]), Series("b", "miss", [5, 20])], along("xy"), top=20)
     assert heights(svg, "hit") == [80]
     assert heights(svg, "miss") == [40, 160]
     assert 'y="40"' in svg
@@ -123,7 +140,7 @@ def test_bars_are_as_high_as_their_values():
 
 def test_lines_break_where_nothing_was_measured():
     """Nothing is no value of zero; outliers stay within the frame."""
-    svg = lines([Series("a", "hit", [0.001, None, 0.1, 1000.0])], list("abcd"), low=0.001, high=1.0)
+    svg = lines([Series("a", "hit", [0.001, None, 0.1, 1000.0])], along("abcd"), low=0.001, high=1.0)
     path = re.search(r' d="([^"]+)"', svg)
     assert path is not None
     assert path[1].count("M") == 2
@@ -137,10 +154,10 @@ def test_charts_of_next_to_nothing():
     assert "path" not in spark([0.5])
     assert "path" not in spark([None, None])
     assert "rect" not in shares([("hit", 0.0)], "nothing")
-    assert strip([], []).count("<rect") == 0
+    assert strip([], along("")).count("<rect") == 0
     assert "path" not in curve([(1.0, 0.5)], 1.0)
-    assert stacked([], [], top=0).startswith("<svg")
-    assert "path" in lines([Series("a", "hit", [0.1])], ["x"], low=0.1, high=0.1)
+    assert stacked([], along(""), top=0).startswith("<svg")
+    assert "path" in lines([Series("a", "hit", [0.1])], along("x"), low=0.1, high=0.1)
 
 
 def test_a_bar_is_divided_as_its_parts_are():

@@ -226,6 +226,16 @@ def test_a_drawer_of_a_route_with_next_to_nothing(asker: Asker):
     assert "Why it was not cached" not in drawer
 
 
+def test_what_was_never_looked_up_has_no_hit_rate(asker: Asker):
+    """What is only bypassed does not miss: a dash, in the table, a strip and the drawer [observability 9]."""
+    drawn = page(asker, "route=POST+/checkout")
+    strip = drawn.partition('title="POST /checkout"')[2].partition('class="figure">')[2]
+    assert re.findall(r'data-label="POST /checkout">.*?<b>(.*?)</b>', drawn) == ["–"]  # noqa: RUF001 - a dash
+    facts = drawn.partition('id="drawer"')[2].partition("<dt>Hit rate</dt>")[2]
+    assert facts.startswith("<dd>–<")  # noqa: RUF001 - a dash
+    assert "0.0 %" not in strip.partition("<")[0]
+
+
 def test_a_paused_route_can_be_resumed(asker: Asker):
     """Its drawer offers that instead of a pause."""
     drawer = page(asker, "route=GET+/stores/{city}/opening-hours").partition('id="drawer"')[2]

@@ -11,7 +11,7 @@ import pytest
 from tests.dashboard.soak import ENTRIES, ROUTES
 
 ROOT = Path(__file__).parents[2]
-KEYS = 40_000
+KEYS = 20_000
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from cachelayer.demo.run import run
 from cachelayer.demo.serving import PortTakenError, listen, serving, url_of
 from cachelayer.demo.traffic import Visitors
 
-REQUESTS, SEED = 150, 3
+REQUESTS, SEED = 90, 3
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from cachelayer import Cache, CacheLayerError, ConfigurationError, InMemoryBackend, configure
-from cachelayer import cache as cache_module
+from cachelayer import default as default_module
 from cachelayer.asgi import CacheMiddleware as AsgiMiddleware
 from cachelayer.http import Rule
 from cachelayer.wsgi import CacheMiddleware as WsgiMiddleware
@@ -104,8 +104,8 @@ def test_every_form_of_wsgi_application_is_taken(app):
 @pytest.mark.parametrize(("middleware", "app"), BOTH, ids=["asgi", "wsgi"])
 def test_the_cache_is_bound_at_first_use(middleware, app, monkeypatch):
     """So that `configure()` may come after the middleware is made."""
-    monkeypatch.setattr(cache_module, "_default", None)
-    monkeypatch.setattr(cache_module, "_used", False)
+    monkeypatch.setattr(default_module, "_default", None)
+    monkeypatch.setattr(default_module, "_used", False)
     made = middleware(app)
     cache = configure(InMemoryBackend())
     made.stats()

@@ -6,8 +6,8 @@ import pytest
 
 from cachelayer import BackendError, InMemoryBackend
 from cachelayer.backends.resilience import ResilientBackend
+from cachelayer.flow.objects import LocalEntry
 from cachelayer.flow.responses import RESPONSES
-from cachelayer.flow.storage import LocalEntry
 from cachelayer.http import Rule, StoredResponse, Variant, VariantIndex
 from cachelayer.testing import FailingBackend, FakeClock
 from tests.shells import SHELLS, Reply, Site, SixMethods, echo, numbered

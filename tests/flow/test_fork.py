@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from cachelayer import Cache, cached
-from cachelayer import cache as cache_module
+from cachelayer import default as default_module
+from cachelayer.changes import changing_cache
 from cachelayer.stats import routes
 from cachelayer.testing.crowds import in_a_child
 from tests.functions.support import Background, Gate, SixMethods, World, until, waiters
@@ -57,8 +58,8 @@ def test_fork_inside_a_computation(store):
 
 
 LOCKS = {
-    "statistics": lambda: routes._lock,
-    "the default cache": lambda: cache_module._lock,
+    "statistics": lambda: routes.lock,
+    "the default cache": lambda: changing_cache,
     "the table": lambda: CACHES[0].backend.table.lock,
     "the store's computations": lambda: CACHES[1].engine.storage._computing.lock,
 }
@@ -85,7 +86,7 @@ def test_fork_while_another_thread_holds_a_lock(lock):
 
     def child():
         results = [[f(1), f.invalidate(1), f.stats().requests] for f in functions]
-        cache_module.default_cache()
+        default_module.default_cache()
         return results, [cache.stats().total.requests for cache in CACHES]
 
     try:

@@ -19,7 +19,7 @@ import numpy as np
 import pydantic
 import pytest
 
-from cachelayer import Cache, ConfigurationError, KeyingError, cached
+from cachelayer import Cache, ConfigurationError, InMemoryBackend, KeyingError, cached
 from tests.functions.support import Calls, SixMethods, World
 
 # -- what arguments are made of ---------------------------------------------------------------------------------
@@ -648,6 +648,18 @@ def modules():
     yield names
     for name in names:
         sys.modules.pop(name, None)
+
+
+def test_a_function_decorated_for_two_caches_is_one_function(modules):
+    """10: its keys are the same whichever cache it is used with first, and neither drops the other's entries."""
+    caches = [Cache(InMemoryBackend()) for _ in range(2)]
+    module = run_module(modules[0], caches[0], "__import__('uuid').uuid4().hex")
+    first, second = module.f, cached(cache=caches[1])(module.f.__wrapped__)
+    assert first.key_for(1) == second.key_for(1)
+    results = [first(1), second(1)]
+    assert [first(1), second(1)] == results
+    run_module(modules[0], caches[0], "'new'")
+    assert (first.peek(1), second.peek(1)) == (None, None)
 
 
 def test_same_named_functions_in_two_modules_never_share_entries(store, modules):

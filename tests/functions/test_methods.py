@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from cachelayer import Cache, KeyingError, OptionTypeError, cached
-from cachelayer import cache as cache_module
+from cachelayer import default as default_module
 from tests.functions.support import Calls, World
 from tests.naming import named
 
@@ -469,8 +469,8 @@ def test_a_bound_method_looks_like_one(memory):
 
 def test_looking_at_a_method_binds_no_cache(monkeypatch):
     """DESIGN: the cache is bound at first use: reading an attribute of an instance is none."""
-    monkeypatch.setattr(cache_module, "_used", False)
-    monkeypatch.setattr(cache_module, "_default", None)
+    monkeypatch.setattr(default_module, "_used", False)
+    monkeypatch.setattr(default_module, "_default", None)
 
     class Service:
         @cached
@@ -479,10 +479,10 @@ def test_looking_at_a_method_binds_no_cache(monkeypatch):
 
     service = Service()
     inspect.getmembers(service)
-    assert not cache_module._used
+    assert not default_module._used
     assert service.method() == service.method() == 1
     assert service.method.stats().hit == 1
-    assert cache_module._used
+    assert default_module._used
 
 
 def test_control_of_bound_methods_is_for_their_instance(memory):

@@ -31,7 +31,7 @@ def zipf(number, count):
     return [str(bisect_left(sums, rng.random() * sums[-1])) for _ in range(count)]
 
 
-TRACE = zipf(20_000, 120_000)
+TRACE = zipf(20_000, 60_000)
 
 
 def nothing(key):

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from cachelayer.counters import BOUNDS, Timings, bucket_of
-from cachelayer.stats.histograms import Histogram, add, coarse_bounds, percentile
+from cachelayer.stats.histograms import Histogram, add, coarse_bounds, percentile, put_into
 from cachelayer.testing.crowds import in_threads
 
 
@@ -38,6 +38,17 @@ def test_counts_and_sums_are_exact():
     """Only the place within a bucket is an estimate [observability 1]."""
     found = histogram([0.5, 0.25, 2.0])
     assert (found.count, found.sum, found.mean) == (3, 2.75, 2.75 / 3)
+
+
+def test_many_at_once_are_put_where_each_by_itself_is():
+    """Whatever their order, on bounds and beyond them, beside what is there already [observability 1]."""
+    chance = random.Random(7)
+    values = [chance.lognormvariate(-4, 6) for _ in range(2000)]
+    values += [0, 3, 0.0, 1e-9, 1e9, float("inf"), *BOUNDS]
+    chance.shuffle(values)
+    buckets = {3: 2}
+    put_into(buckets, values)
+    assert buckets == add(histogram(values).buckets, {3: 2})
 
 
 def test_of_nothing_there_is_no_percentile():

@@ -4,7 +4,8 @@ import pytest
 
 from cachelayer import Outcome
 from cachelayer.stats import RouteCounters, RouteRegistry
-from cachelayer.stats.routes import MOST_LABELS, MOST_PENDING, MOST_REASONS, OTHER
+from cachelayer.stats.registry import MOST_LABELS
+from cachelayer.stats.routes import MOST_PENDING, MOST_REASONS, OTHER
 from cachelayer.testing.crowds import in_threads
 
 
@@ -59,13 +60,28 @@ def test_what_waits_to_be_summed_is_bounded():
     """Obs 2: nothing grows with the number of requests while nobody asks for the sums."""
     counters = RouteCounters("r")
     for _ in range(5 * MOST_PENDING):
+        counters.record(Outcome.HIT, seconds=1.0, size=1)
         counters.record(Outcome.MISS, seconds=1.0)
+        counters.record(Outcome.ERROR, seconds=1.0)
         counters.note_miss(1.0)
+        counters.note_store((1, None))
         counters.settle_if_many()
-        assert len(counters._pending) <= MOST_PENDING + 1
-        assert len(counters._missed) <= MOST_PENDING + 1
+        for waiting in ("_hits", "_sizes", "_took", "_missed", "_stored", "_others"):
+            assert len(getattr(counters, waiting)) <= MOST_PENDING + 1
     stats = counters.snapshot()
-    assert (stats.miss, stats.origin_calls, stats.origin_seconds) == (10 * MOST_PENDING,) * 3
+    assert stats.hit_calls == stats.bytes_served == stats.stores == stats.error == 5 * MOST_PENDING
+    assert stats.miss == 10 * MOST_PENDING
+    assert stats.origin_calls == stats.origin_seconds == 15 * MOST_PENDING
+
+
+def test_computations_in_the_background_wait_in_bounded_room_and_are_not_lost():
+    """However many fail in a row, with no lookup and nothing stored between them."""
+    counters = RouteCounters("r")
+    for _ in range(3 * MOST_PENDING):
+        counters.note_refresh(seconds=1.0, failed=True)
+        assert len(counters._took) <= MOST_PENDING + 1
+    stats = counters.snapshot()
+    assert stats.refreshes == stats.refresh_errors == stats.origin_calls == 3 * MOST_PENDING
 
 
 def test_a_snapshot_does_not_change_any_more():

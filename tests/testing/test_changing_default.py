@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 from cachelayer import Cache, InMemoryBackend, cached, configure, default_cache
-from cachelayer import cache as cache_module
+from cachelayer import default as default_module
 from cachelayer.backends.null import NullBackend
 from cachelayer.exchange import Caching
 from cachelayer.functions.quick import prepare
@@ -19,8 +19,8 @@ from tests.functions.support import Background, Gate
 @pytest.fixture(autouse=True)
 def _used(monkeypatch):
     """A process whose default cache is in use."""
-    monkeypatch.setattr(cache_module, "_default", Cache())
-    monkeypatch.setattr(cache_module, "_used", True)
+    monkeypatch.setattr(default_module, "_default", Cache())
+    monkeypatch.setattr(default_module, "_used", True)
 
 
 def exchange(**options):
@@ -208,7 +208,7 @@ def test_functions_and_middlewares_are_held_weakly():
     caching.bind()
     references = [weakref.ref(each) for each in (f._core(), caching, old, old.backend.table)]
     del f, caching, old
-    cache_module._default = None
+    default_module._default = None
     gc.collect()
     assert [reference() for reference in references] == [None] * 4
 
@@ -226,7 +226,7 @@ def test_fork_in_the_middle_of_an_exchange():
             gate.hold()
 
     last = Last()
-    cache_module.follow_default(last, default_cache)
+    default_module.follow_default(last, default_cache)
     value[0] = "new"
     exchanging = Background(exchange)
     gate.wait_for_somebody()

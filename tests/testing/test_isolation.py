@@ -19,7 +19,7 @@ from cachelayer import (
     configure,
     default_cache,
 )
-from cachelayer import cache as cache_module
+from cachelayer import default as default_module
 from cachelayer.backends.null import NullBackend
 from cachelayer.backends.url import backend_from_url
 from cachelayer.testing import FailingBackend, FakeClock, MinimalBackend, caching_disabled, isolated_cache
@@ -30,8 +30,8 @@ from tests.shells import Site, numbered
 @pytest.fixture(params=["none yet", "in use"])
 def fresh(request, monkeypatch):
     """A process in which nobody has used the default cache yet, or in which it is in use."""
-    monkeypatch.setattr(cache_module, "_default", None)
-    monkeypatch.setattr(cache_module, "_used", False)
+    monkeypatch.setattr(default_module, "_default", None)
+    monkeypatch.setattr(default_module, "_used", False)
     monkeypatch.delenv("CACHELAYER_URL", raising=False)
     if request.param == "in use":
         default_cache()
@@ -40,9 +40,9 @@ def fresh(request, monkeypatch):
 @pytest.fixture
 def used(monkeypatch):
     """A process whose default cache is in use."""
-    monkeypatch.setattr(cache_module, "_default", Cache(name="the application's"))
-    monkeypatch.setattr(cache_module, "_used", True)
-    return cache_module._default
+    monkeypatch.setattr(default_module, "_default", Cache(name="the application's"))
+    monkeypatch.setattr(default_module, "_used", True)
+    return default_module._default
 
 
 def counting(*, is_async=False):
@@ -228,7 +228,7 @@ def test_a_computation_that_outlives_the_block_is_kept_where_it_began(used):
 @pytest.mark.usefixtures("fresh")
 def test_what_is_configured_in_a_block_is_isolated_at_once():
     """An application that configures itself in a test, as factories do, does not reach its real store."""
-    f, real, before = cached(counting()), InMemoryBackend(), cache_module._default
+    f, real, before = cached(counting()), InMemoryBackend(), default_module._default
     with isolated_cache() as cache:
         made = configure(real, default_ttl=9)
         assert default_cache() is made

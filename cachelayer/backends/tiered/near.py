@@ -21,7 +21,9 @@ import msgspec
 from cachelayer.backends.base import BOOKKEEPING
 from cachelayer.backends.generations import generation_key
 from cachelayer.backends.memory import InMemoryBackend
-from cachelayer.backends.table import Entry, EntryTable, ObjectEntry, Tag
+from cachelayer.backends.table import EntryTable
+from cachelayer.backends.table_entries import Entry, ObjectEntry
+from cachelayer.backends.tags import Tag
 
 #: Generations kept beside the entries: some 200 bytes each.
 MOST_BOOKS: Final = 10_000

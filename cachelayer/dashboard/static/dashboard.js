@@ -64,10 +64,10 @@ function exchange(fresh) {
     localise(part);
     if (old.outerHTML === part.outerHTML) continue;
     const inner = old.scrollTop;
-    const sideways = [...old.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
+    const scrolled = [...old.querySelectorAll(".scroll")].map((one) => [one.scrollLeft, one.scrollTop]);
     old.replaceWith(part);
     part.scrollTop = inner;
-    part.querySelectorAll(".scroll").forEach((one, place) => { one.scrollLeft = sideways[place] || 0; });
+    part.querySelectorAll(".scroll").forEach((one, place) => { one.scrollTo(...(scrolled[place] || [0, 0])); });
   }
   arrange();
   if (focused && document.activeElement.id !== focused && $(focused)) $(focused).focus({ preventScroll: true });
@@ -101,13 +101,25 @@ function tell() {
   $("live-words").textContent = `${failures || late ? "last" : "live"} ${new Date(updated).toLocaleTimeString()}`;
 }
 
+// The server writes UTC; here it becomes the reader's own time, on the axes as in the lists.
 function localise(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
-    const today = new Date().toDateString() === at.toDateString();
-    time.textContent = today ? at.toLocaleTimeString() : at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    time.textContent = time.dataset.span ? tick(at, Number(time.dataset.span)) : moment(at);
     time.title = at.toLocaleString();
   }
+  for (const zone of root.querySelectorAll(".zone")) zone.hidden = true;
+}
+
+function moment(at) {
+  const today = new Date().toDateString() === at.toDateString();
+  return today ? at.toLocaleTimeString() : at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}
+
+function tick(at, span) {
+  if (span > 8 * 86400) return at.toLocaleDateString([], { day: "numeric", month: "short" });
+  const day = span > 1.5 * 86400 ? { weekday: "short" } : {};
+  return at.toLocaleTimeString([], { ...day, hour: "2-digit", minute: "2-digit" });
 }
 
 // -- where we are ---------------------------------------------------------------------------------------------
@@ -271,13 +283,20 @@ document.addEventListener("pointermove", (event) => {
   const about = event.target.closest && event.target.closest("[data-tip]");
   tip.hidden = !about;
   if (!about) return;
-  if (tip.textContent !== about.dataset.tip) tip.textContent = about.dataset.tip;
+  const words = tipOf(about);
+  if (tip.textContent !== words) tip.textContent = words;
   const box = tip.getBoundingClientRect();
   const left = Math.min(event.clientX + 16, innerWidth - box.width - 8);
   const below = event.clientY + 20;
   tip.style.setProperty("left", `${Math.max(8, left)}px`);
   tip.style.setProperty("top", `${below + box.height > innerHeight ? event.clientY - box.height - 12 : below}px`);
 });
+function tipOf(about) {
+  const { start, step, span } = about.parentElement.dataset;
+  if (!step) return about.dataset.tip;
+  const place = [...about.parentElement.querySelectorAll("[data-tip]")].indexOf(about);
+  return `${tick(new Date(1000 * (Number(start) + place * Number(step))), Number(span))}\n${about.dataset.tip}`;
+}
 document.addEventListener("pointerleave", () => { tip.hidden = true; });
 document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
