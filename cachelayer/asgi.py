@@ -46,12 +46,20 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Drive = Callable[[Flow[Any]], Awaitable[Any]]
 
+#: What an application says when it has shut down.
+_OVER: Final = frozenset(
+    {"lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed"}
+)
 #: Messages by which the server takes the body from somewhere else.
 _BODY_ELSEWHERE: Final = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 
 
 class CacheMiddleware:
     """Answers requests from the cache, and stores what the application answers.
+
+    What it has opened itself from a URL, it closes when the application shuts down, and opens anew when that starts
+    again. A `Cache` or backend that it was given is closed by whoever made it, such as with
+    `contextlib.aclosing(cache)` in the application's lifespan.
 
     Args:
         app: the ASGI application.
@@ -84,7 +92,7 @@ class CacheMiddleware:
         **options: Unpack[Options],
     ) -> None:
         check_app(app)
-        self.app = app
+        self.app, self._url = app, backend if isinstance(backend, str) else None
         self._caching = Caching(
             cache=cache,
             backend=backend,
@@ -98,7 +106,8 @@ class CacheMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            closes = scope["type"] == "lifespan" and self._url is not None
+            await self.app(scope, receive, self._closing(send) if closes else send)
             return
         bound = self._caching.bound or self._caching.bind()
         drive = run_here if bound.local else driver()
@@ -141,6 +150,18 @@ class CacheMiddleware:
             await send_answer(found.answer, send)
         else:
             await send_answer(found, send)
+
+    def _closing(self, send: Send) -> Send:
+        """Close what was opened here once the application has shut down; another event loop may serve it again."""
+
+        async def watch(message: Message) -> None:
+            if message["type"] in _OVER and self._url is not None:
+                cache = self._caching.bind().cache
+                self._caching.reopen(self._url)
+                await cache.aclose()
+            await send(message)
+
+        return watch
 
     def shadow_report(self) -> ShadowReport:
         """Return what a middleware with `shadow=True` has seen.

@@ -29,7 +29,17 @@ class Project:
         """Run pytest, strict and with warnings as errors; return what it says."""
         settings = ["-o", "strict=true", "-o", "asyncio_default_fixture_loop_scope=function"]
         # Of the plugins installed here a project has the one that its async tests need; finding the others takes long.
-        command = [sys.executable, "-W", "error", "-m", "pytest", "-p", "pytest_asyncio.plugin", "-W", "error"]
+        command = [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "pytest",
+            "-p",
+            "pytest_asyncio.plugin",
+            "-W",
+            "error",
+        ]
         ours = ("CACHELAYER_URL", "PYTEST_ADDOPTS")
         environment = {name: text for name, text in os.environ.items() if name not in ours}
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 
-from cachelayer import BackendClosedError, Cache
+from cachelayer import BackendClosedError, Cache, asgi
 from tests.servers.processes import wait_until
 
 
@@ -47,10 +47,12 @@ def url(redis_server):
     return redis_server.url
 
 
-def test_what_the_middleware_opened_is_closed_at_shutdown(url, redis_server):
+@pytest.mark.parametrize("kind", [CacheMiddleware, asgi.CacheMiddleware], ids=["starlette", "plain"])
+def test_what_the_middleware_opened_is_closed_at_shutdown(url, redis_server, kind):
     """No connection is left, though the process lives on [integrations 1]."""
     before = connections(redis_server)
-    with TestClient(application(backend=url)) as client:
+    app = Starlette(routes=[Route("/", page)], middleware=[Middleware(kind, backend=url)])
+    with TestClient(app) as client:
         assert [is_hit(client.get("/")) for _ in range(2)] == [False, True]
         assert connections(redis_server) > before
     all_closed(redis_server, before)
