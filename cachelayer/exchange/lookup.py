@@ -295,7 +295,7 @@ class Bound:
         if outcome is _HIT and not self.tells:
             # As `count` does, for most requests.
             counters, seconds = self.counters(label), perf_counter() - began
-            if counters.record(_HIT, seconds=seconds, size=len(made.body)):
+            if counters.note_hit(seconds, len(made.body)):
                 sample(counters, plan, _HIT, seconds, "", found, now)
         else:
             seconds, served = perf_counter() - began, found if isinstance(found, StoredResponse) else None

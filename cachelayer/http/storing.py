@@ -8,6 +8,7 @@ else by heuristics.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import msgspec
@@ -158,12 +159,22 @@ def refused_at_once(policy: Policy, head: ResponseHead) -> Reason | None:
         return None
     if names.count(b"cache-control") != 1:
         return None
-    directives = parse((head.headers[names.index(b"cache-control")][1],)).names
-    if b"must-understand" in directives:
+    value = head.headers[names.index(b"cache-control")][1]
+    return _forbidden(value) if len(value) <= _COMMON_LENGTH else None
+
+
+_COMMON_LENGTH: Final = 200
+
+
+@lru_cache(maxsize=512)
+def _forbidden(cache_control: bytes) -> Reason | None:
+    """Return the reason not to store a response that a Cache-Control gives by itself, or None."""
+    names = parse((cache_control,)).names
+    if b"must-understand" in names:
         return None
-    if b"no-store" in directives:
+    if b"no-store" in names:
         return Reason.NO_STORE
-    return Reason.PRIVATE if b"private" in directives else None
+    return Reason.PRIVATE if b"private" in names else None
 
 
 def _worth_keeping(case: Exchange, freshness: Freshness) -> bool:

@@ -136,14 +136,7 @@ class RouteCounters:
         """
         count: Any
         if outcome is _HIT and not reason:
-            count = self._tick_hit()
-            if seconds or size:
-                self._sizes.append(size)
-                waiting = self._hits
-                waiting.append(seconds)
-                if len(waiting) > self._most:
-                    self._settle_now()
-            return not count & _HIT_MASK
+            return self.note_hit(seconds, size)
         if outcome is _MISS and not reason:
             count = self._tick_miss()
             if seconds:
@@ -158,6 +151,17 @@ class RouteCounters:
             if len(self._others) > self._most:
                 self._settle_now()
         return not count & _OTHER_MASK
+
+    def note_hit(self, seconds: float, size: int) -> bool:
+        """Do what `record` does for a hit."""
+        count: Any = self._tick_hit()
+        if seconds or size:
+            self._sizes.append(size)
+            waiting = self._hits
+            waiting.append(seconds)
+            if len(waiting) > self._most:
+                self._settle_now()
+        return not count & _HIT_MASK
 
     def note_sample(self, outcome: Outcome, **what: Any) -> None:
         """Take a closer look at a lookup for which `record` returned True.
