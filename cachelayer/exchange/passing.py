@@ -30,7 +30,6 @@ EXAMINED: Final = RELEVANT - {b"host", b"authorization", b"cookie", b"if-none-ma
 #: Longer targets are looked up each time, so that what is remembered stays small.
 LONGEST_TARGET: Final = 1024
 
-
 #: What a request asks for, as a server tells it: of what parts is the shell's.
 Target: TypeAlias = tuple[str | bytes, ...]
 
@@ -92,6 +91,7 @@ class Passing(Control, eq=False):
         said = {name: getattr(self, name) for name in Control.__struct_fields__}
         exchange = Exchange(bound, plan, self.began, None if plan.key is None else ABSENT, self.asked, **said)
         exchange.keep_if_unchanged(self.changes)
+        self.outer = exchange  # What the application says from now on is said to it too.
         return exchange
 
 

@@ -279,6 +279,26 @@ def test_a_body_that_nothing_announced_is_seen():
     assert field(sent, b"cache-status") == b"cachelayer; fwd=uri-miss; detail=BODY"
 
 
+def test_a_view_may_say_no_store_while_its_body_goes_out():
+    """Also where its request was let through until its response began [http 24]."""
+    cache, lines = Cache(), [(b"cache-control", b"no-store")]
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": lines})
+        cache.no_store()
+        await send(body(b"a"))
+
+    async def work():
+        for _ in range(3):
+            await server.asend(scope())
+            lines[:] = [(b"cache-control", b"max-age=60")]
+        return await server.asend(scope())
+
+    server = Server(app, cache=cache)
+    assert b"hit" not in field(asyncio.run(work()), b"cache-status")
+    assert server.outcomes == {"uncacheable": 4}
+
+
 def test_a_bypass_is_one():
     """No Cache-Status is added to what is not to be cached [http 27]."""
 
