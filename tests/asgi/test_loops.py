@@ -5,8 +5,8 @@ import builtins
 import pytest
 import trio
 
-from cachelayer import Cache, asgi
-from cachelayer.asgi import CacheMiddleware
+from cachelayer import Cache
+from cachelayer.asgi import CacheMiddleware, drivers
 from cachelayer.testing import MinimalBackend
 from tests.asgi.support import body, is_hit, scope, sends, start
 
@@ -39,7 +39,7 @@ def test_responses_are_cached_under_trio(backend):
 @pytest.fixture
 def without_anyio(monkeypatch):
     """Let it be as if anyio were not installed."""
-    asgi._driver_without_asyncio.cache_clear()
+    drivers._driver_without_asyncio.cache_clear()
     real = builtins.__import__
 
     def fake(name, *args, **kwargs):
@@ -49,7 +49,7 @@ def without_anyio(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", fake)
     yield
-    asgi._driver_without_asyncio.cache_clear()
+    drivers._driver_without_asyncio.cache_clear()
 
 
 @pytest.mark.usefixtures("without_anyio")

@@ -19,8 +19,8 @@ from fastapi import Depends, FastAPI, Header, Request
 from fastapi.testclient import TestClient
 from flask import Flask, flash, render_template_string, request, session
 
-from cachelayer import Cache, asgi
-from cachelayer.asgi import CacheMiddleware
+from cachelayer import Cache
+from cachelayer.asgi import CacheMiddleware, forwarding
 from cachelayer.http import Rule
 from cachelayer.http.keys import CREDENTIAL_FIELDS
 from cachelayer.testing import FakeClock
@@ -116,11 +116,11 @@ def test_a_ttl_that_was_said_does_not_keep_the_fault_of_one_request(site, status
 @pytest.mark.parametrize("store", STORES)
 def test_a_client_that_does_not_read_holds_up_nobody_else(store, monkeypatch):
     """Others wait for its response for a moment, not as long as it likes; and theirs is stored [http 17]."""
-    monkeypatch.setattr(asgi, "STALLED", 0.02)
+    monkeypatch.setattr(forwarding, "STALLED", 0.02)
     backend = make_store(store, FakeClock())
     middleware = CacheMiddleware(_streamed, cache=Cache(backend, deadline=PATIENCE))
 
-    look = asgi._Forwarding._step_aside
+    look = forwarding.Forwarding._step_aside
 
     async def attack():
         stalls, noticed, goes_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -130,7 +130,7 @@ def test_a_client_that_does_not_read_holds_up_nobody_else(store, monkeypatch):
             noticed.set()
 
         # Others come only after it has stalled for a while, when nobody waited yet.
-        monkeypatch.setattr(asgi._Forwarding, "_step_aside", looked)
+        monkeypatch.setattr(forwarding.Forwarding, "_step_aside", looked)
 
         async def stall(message):
             if message["type"] == "http.response.body":
