@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Self
 
 from cachelayer.backends.generations import lease_key
+from cachelayer.chance import uniform
 from cachelayer.durations import parse_duration
 from cachelayer.errors import BackendError, ConfigurationError
 
@@ -105,6 +105,6 @@ def pauses(timeout: float) -> Iterator[float]:
     """Yield how many seconds to sleep after each failed try: growing, jittered, for `timeout` seconds in all."""
     deadline, pause = time.monotonic() + timeout, _FIRST_PAUSE
     while (left := deadline - time.monotonic()) > 0:
-        yield min(left, pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, keeps no secret
+        yield min(left, pause * uniform(0.5, 1.0))
         pause = min(pause * 2, _LONGEST_PAUSE)
     yield 0.0

@@ -10,13 +10,13 @@ fails. Without these options all but FRESH and GONE are empty.
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable
 from enum import Enum
 from typing import Final, Protocol
 
 import msgspec
 
+from cachelayer import chance
 from cachelayer.backends.table_entries import NEVER
 from cachelayer.clock import Clock
 
@@ -96,11 +96,11 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
         """Return when a value stored now stops being fresh, and when it is gone; epoch seconds."""
         if ttl is None:
             return NEVER, NEVER
-        spread = 1.0 + self.jitter * random.random() if self.jitter else 1.0  # noqa: S311 - keeps no secret
+        spread = 1.0 + self.jitter * chance.draw() if self.jitter else 1.0
         fresh_until = now + ttl * spread
         return fresh_until, fresh_until + max(self.stale_while_revalidate, self.stale_if_error)
 
-    def state(self, record: Dated, now: float, draw: Callable[[], float] = random.random) -> State:
+    def state(self, record: Dated, now: float, draw: Callable[[], float] = chance.draw) -> State:
         """Return what `record` is good for. `draw` gives random numbers from [0, 1)."""
         overdue = now - record.fresh_until
         if record.softened:

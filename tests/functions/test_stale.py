@@ -333,7 +333,6 @@ def test_xfetch_renews_a_costly_result_through_the_decorator(monkeypatch, world)
         draws.append(None)
         return 0.0
 
-    monkeypatch.setattr("random.random", draw)
     monkeypatch.setattr(Freshness.state, "__defaults__", (draw,))
     assert source() == 1
     world.clock.advance(50)

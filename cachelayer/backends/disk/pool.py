@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import random
 import sqlite3
 import threading
 import time
@@ -22,6 +21,7 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 from cachelayer.backends.disk import files
 from cachelayer.backends.disk.faults import Fault, fault_of, told
 from cachelayer.backends.disk.schema import prepare, space_ids
+from cachelayer.chance import uniform
 from cachelayer.errors import BackendClosedError
 
 T = TypeVar("T")
@@ -142,7 +142,7 @@ class Pool:
                 self._set_aside(error, epoch)
             elif fault is Fault.BUSY and time.monotonic() < deadline:
                 # Shorter than SQLite's own pauses, which begin at a millisecond: a write takes a twentieth of that.
-                time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, keeps no secret
+                time.sleep(pause * uniform(0.5, 1.0))
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 raise told(error, self.path, self.timeout) from error

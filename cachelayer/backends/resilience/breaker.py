@@ -10,12 +10,12 @@ nothing. So a caller who was admitted before the store went away can neither clo
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
+from cachelayer.chance import uniform
 from cachelayer.forks import ProcessLock
 
 #: Seconds that the pause between two probes grows to.
@@ -127,7 +127,7 @@ class Breaker:
     def _open_for(self, seconds: float) -> None:
         self._enter(State.OPEN)
         # Spread, so that the processes of a site do not ask a store that comes back all at once.
-        self._due = self._clock() + seconds * random.uniform(1.0, 1.25)  # noqa: S311 - keeps no secret
+        self._due = self._clock() + seconds * uniform(1.0, 1.25)
 
     def _enter(self, state: State) -> None:
         self._period += 1
