@@ -57,9 +57,11 @@ def test_a_hundred_revalidations_ask_the_application_once(any_site):
 
 def test_those_who_wait_are_answered_as_they_asked(site):
     """A part, or that they have it [http 12, 17]."""
-    it = site(lambda asked: Reply([FRESH, 'ETag: "v"'], b"body", when=lambda: it.waiting == 1))
-    answers = it.crowd(("/a",), ("/a", 'If-None-Match: "v"'))
-    assert sorted(answer.status for answer in answers) == [200, 304]
+    it = site(lambda asked: Reply([FRESH, 'ETag: "v"'], b"body", when=lambda: it.waiting == 2))
+    has_it = ("/a", 'If-None-Match: "v"')
+    answers = it.crowd(("/a",), has_it, has_it)
+    # Whoever comes first gets what the application gives.
+    assert sorted(answer.status for answer in answers)[1:] in ([200, 304], [304, 304])
     assert it.calls == 1
 
 
