@@ -48,7 +48,7 @@ def target_of(scope: Scope) -> Target | None:
         scope["method"] != "GET"
         or headers.__class__ is not list
         or not headers
-        or headers[0].__class__ not in PAIRS
+        or headers[0].__class__ not in READABLE
         or "user" in scope
     ):
         return None
@@ -58,7 +58,8 @@ def target_of(scope: Scope) -> Target | None:
     return scope.get("scheme") or "", headers[0][1], scope["path"], raw, query
 
 
-PAIRS: Final = frozenset({tuple, list})
+#: What fields, and lists of them, can be read from again and again.
+READABLE: Final = frozenset({tuple, list})
 
 
 def _host(scope: Scope) -> bytes:

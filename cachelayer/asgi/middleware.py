@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Iterable
-from typing import Any, ClassVar, Final, Unpack
+from typing import Final, Unpack
 
 from cachelayer.asgi.drivers import driver, run_here
 from cachelayer.asgi.fetching import fetch
@@ -18,11 +18,10 @@ from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
-from cachelayer.exchange import PASSED, Behind, Caching, Exchange, Options, Route, ShadowReport
+from cachelayer.exchange import PASSED, Behind, Caching, Exchange, Options, Route, Shell
 from cachelayer.flows import arun
 from cachelayer.http import Answer, Rule
 from cachelayer.http.plan import WITH_CONTENT, needs_content
-from cachelayer.stats import StatsSnapshot
 
 #: What an application says when it has shut down.
 _OVER: Final = frozenset(
@@ -30,7 +29,7 @@ _OVER: Final = frozenset(
 )
 
 
-class CacheMiddleware:
+class CacheMiddleware(Shell):
     """Answers requests from the cache, and stores what the application answers.
 
     What it has opened itself from a URL, it closes when the application shuts down, and opens anew when that starts
@@ -51,9 +50,6 @@ class CacheMiddleware:
         ConfigurationError: an option cannot work (a ValueError).
         OptionTypeError: an option is unknown or has the wrong type, or `app` is no ASGI application (a TypeError).
     """
-
-    #: Names the route where `route=` does not say how; for integrations.
-    default_route: ClassVar[Any] = None
 
     def __init__(
         self,
@@ -96,13 +92,13 @@ class CacheMiddleware:
             # Outside is another one over the same cache: what it lets through was meant to reach the application.
             await self.app(scope, receive, send)
             return
-        if bound.passing and (target := target_of(scope)) is not None:
+        target = target_of(scope) if bound.passing else None
+        if target is not None and bound.lets_through(target):
             # The application may change its scope before a closer look is taken.
             asked = functools.partial(request_of, {**scope, "headers": [*scope["headers"]]})
-            passing = bound.let_through(target, asked)
-            if passing is not None:
-                await LetThrough(passing, drive, scope, receive, send, waits, target).run(self.app)
-                return
+            passing = bound.let_through(asked)
+            await LetThrough(passing, drive, scope, receive, send, waits, target).run(self.app)
+            return
         request = request_of(scope)
         if request.method in WITH_CONTENT and needs_content(request, bound.policy):
             request, receive = await with_content(request, receive)
@@ -119,7 +115,8 @@ class CacheMiddleware:
             await send({"type": "http.response.start", "status": found.status, "headers": headers})
             await send({"type": "http.response.body", "body": found.body, "more_body": False})
         elif isinstance(found, Exchange):
-            target = target_of(scope) if bound.may_pass else None
+            if target is None and bound.may_pass:
+                target = target_of(scope)
             await Forwarding(found, drive, scope, receive, send, waits, target).run(self.app)
         elif isinstance(found, Behind):
             await arun(found.begin(functools.partial(fetch, self.app, dict(scope), found)))
@@ -138,18 +135,6 @@ class CacheMiddleware:
             await send(message)
 
         return watch
-
-    def shadow_report(self) -> ShadowReport:
-        """Return what a middleware with `shadow=True` has seen.
-
-        Raises:
-            ConfigurationError: this one serves from the cache.
-        """
-        return self._caching.shadow_report()
-
-    def stats(self) -> StatsSnapshot:
-        """Return what the cache counted: per route, per function, per backend."""
-        return self._caching.stats()
 
 
 def check_app(app: object) -> None:

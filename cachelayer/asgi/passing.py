@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cachelayer.asgi.forwarding import Forwarding
-from cachelayer.asgi.messages import PAIRS, head_of, objection_in
+from cachelayer.asgi.messages import READABLE, head_of, objection_in
 from cachelayer.asgi.types import ASGIApp, Drive, Message, Receive, Scope, Send
 from cachelayer.exchange import PASSED, Passing, Target
 from cachelayer.http import Headers
@@ -84,7 +84,7 @@ class LetThrough:
 
     def _added(self, message: Message) -> Headers | None:
         """Return what is added to the fields of a response that is let through; None: it needs a closer look."""
-        if self._has_body or message.get("headers").__class__ not in PAIRS:
+        if self._has_body or message.get("headers").__class__ not in READABLE:
             return None
         if "session" in self._scope and objection_in(self._scope) is not None:
             return None

@@ -1,8 +1,8 @@
 """HTTP requests on their way through the cache: what the ASGI shell, the WSGI shell and the integrations share.
 
     found    = bound.find_here(request)   where the store is local; else bound.find(request), a flow
-    passing  = bound.let_through(target, request)   before that, for a plain GET: its response is most likely not to be
-                                          stored. `start` with its head, `take_up` where that gives None
+    passing  = bound.let_through(request) instead, where `lets_through(target)`: the response is most likely not to be
+                                          stored. `start` with its head, and `take_up` where that gives None
     An `Answer` is sent. A `Behind` has one, and `begin(call)`, a flow that lets a fresh response be brought behind it.
     Else it is an `Exchange`: ask the application, and tell how that goes.
     exchange.prepare()                    a flow, or None. It may give an answer: another request has brought one
@@ -22,7 +22,7 @@ A shell translates its server's language and drives the flows. What is decided i
 from __future__ import annotations
 
 from cachelayer.exchange.behind import Behind, Call
-from cachelayer.exchange.caching import Caching, Options, option_names
+from cachelayer.exchange.caching import Caching, Options, Shell, option_names
 from cachelayer.exchange.exchange import Exchange, Fetched
 from cachelayer.exchange.labels import OBJECTION, PASSED, ROUTE, UNLABELLED, UNMATCHED, Route, make_label
 from cachelayer.exchange.lookup import Bound
@@ -47,6 +47,7 @@ __all__ = [
     "Passing",
     "Route",
     "ShadowReport",
+    "Shell",
     "Target",
     "make_label",
     "option_names",

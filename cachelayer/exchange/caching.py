@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.backends.null import NullBackend
@@ -130,6 +130,27 @@ class Caching:
             logger.exception("route= failed; the request counts as %s", UNLABELLED)
             named = None
         return make_label(method, named) if isinstance(named, str) else UNLABELLED
+
+
+class Shell:
+    """What the middlewares of ASGI and WSGI have in common beside their options."""
+
+    #: Names the route where `route=` does not say how; for integrations.
+    default_route: ClassVar[Any] = None
+
+    _caching: Caching
+
+    def shadow_report(self) -> ShadowReport:
+        """Return what a middleware with `shadow=True` has seen.
+
+        Raises:
+            ConfigurationError: this one serves from the cache.
+        """
+        return self._caching.shadow_report()
+
+    def stats(self) -> StatsSnapshot:
+        """Return what the cache counted: per route, per function, per backend."""
+        return self._caching.stats()
 
 
 def _make_policy(options: Mapping[str, Any]) -> Policy:

@@ -105,15 +105,12 @@ class Bound:
 
     # -- requests ---------------------------------------------------------------------------------------------
 
-    def let_through(self, target: Target, request: Callable[[], Request]) -> Passing | None:
-        """Return the state of a GET that need not be looked up; None: it has to be.
+    def lets_through(self, target: Target) -> bool:
+        """Whether a GET for a target, as the shell tells targets apart, need not be looked up."""
+        return self.passing.has(target) and not (self.paused or self.tells or (bypasses and is_bypassed()))
 
-        Args:
-            target: what it asks for, as the shell tells targets apart.
-            request: returns the request.
-        """
-        if not self.passing.has(target) or self.paused or self.tells or (bypasses and is_bypassed()):
-            return None
+    def let_through(self, request: Callable[[], Request]) -> Passing:
+        """Return the state of a GET that is not looked up; `request` returns it where a closer look is needed."""
         return Passing(self, request, perf_counter(), self.clock(), self._computing.changes)
 
     def note_passing(self, exchange: Exchange, target: Target) -> None:
@@ -121,7 +118,7 @@ class Bound:
         if exchange.may_pass:
             if sum(map(len, target)) <= LONGEST_TARGET:
                 self.passing.add(target)
-        elif exchange.collecting and len(self.passing):
+        elif exchange.collecting:
             self.passing.discard(target)
 
     def find_here(self, request: Request, *, behind: bool = True) -> Answer | Behind | Exchange:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from cachelayer.backends.base import CacheBackend
 from cachelayer.cache import Cache
 from cachelayer.durations import Duration
 from cachelayer.errors import OptionTypeError
-from cachelayer.exchange import PASSED, Behind, Caching, Exchange, Options, Route, ShadowReport
+from cachelayer.exchange import PASSED, Behind, Caching, Exchange, Options, Route, Shell
 from cachelayer.flows import run
 from cachelayer.http import Answer, Rule
 from cachelayer.http.plan import WITH_CONTENT, needs_content
-from cachelayer.stats import StatsSnapshot
 from cachelayer.wsgi.fetching import fetch
 from cachelayer.wsgi.forwarding import Forwarding
 from cachelayer.wsgi.messages import (
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-class CacheMiddleware:
+class CacheMiddleware(Shell):
     """Answers requests from the cache, and stores what the application answers.
 
     Args:
@@ -51,9 +50,6 @@ class CacheMiddleware:
         ConfigurationError: an option cannot work (a ValueError).
         OptionTypeError: an option is unknown or has the wrong type, or `app` is no WSGI application (a TypeError).
     """
-
-    #: Names the route where `route=` does not say how; for integrations.
-    default_route: ClassVar[Any] = None
 
     def __init__(
         self,
@@ -85,11 +81,11 @@ class CacheMiddleware:
         if bound.cache in environ.get(PASSED, ()):
             # Outside is another one over the same cache: what it lets through was meant to reach the application.
             return self.app(environ, start_response)
-        if bound.passing and (target := target_of(environ)) is not None:
+        target = target_of(environ) if bound.passing else None
+        if target is not None and bound.lets_through(target):
             # The application may change its environ before a closer look is taken.
-            passing = bound.let_through(target, functools.partial(request_of, dict(environ)))
-            if passing is not None:
-                return LetThrough(passing, environ, start_response, target).run(self.app)
+            passing = bound.let_through(functools.partial(request_of, dict(environ)))
+            return LetThrough(passing, environ, start_response, target).run(self.app)
         request = request_of(environ)
         if request.method in WITH_CONTENT and needs_content(request, bound.policy):
             request = with_content(request, environ)
@@ -102,7 +98,8 @@ class CacheMiddleware:
         if not isinstance(found, Answer):
             keep_fields(found)
         if isinstance(found, Exchange):
-            target = target_of(environ) if bound.may_pass else None
+            if target is None and bound.may_pass:
+                target = target_of(environ)
             return Forwarding(found, environ, start_response, target).run(self.app)
         if isinstance(found, Behind):
             run(found.begin(functools.partial(fetch, self.app, dict(environ), found)))
@@ -111,18 +108,6 @@ class CacheMiddleware:
         start_response(status_line(found), [*stored, *map(native_line, found.added)])
         # Not [b""]: for that some servers would add a Content-Length of 0, also to a 304 and to HEAD.
         return [found.body] if found.body else []
-
-    def shadow_report(self) -> ShadowReport:
-        """Return what a middleware with `shadow=True` has seen.
-
-        Raises:
-            ConfigurationError: this one serves from the cache.
-        """
-        return self._caching.shadow_report()
-
-    def stats(self) -> StatsSnapshot:
-        """Return what the cache counted: per route, per function, per backend."""
-        return self._caching.stats()
 
 
 def check_app(app: object) -> None:
